@@ -1,0 +1,52 @@
+"""Plumbing for the GAN course: it serves the notebooks and contains no GAN logic.
+
+Importing it imports neither PyTorch nor TensorFlow; :func:`setup` does, in the order that works.
+"""
+
+from .checks import check
+from .data import DATA_SETS, ImageSet, load_images
+from .explore import Explorer
+from .metrics import DigitClassifier
+from .parity import assert_twins, copy_weights, largest_difference
+from .plots import (
+    COLOURS,
+    as_images,
+    show_densities,
+    show_figure,
+    show_losses,
+    show_replay,
+    show_samples,
+    show_strip,
+    show_telemetry,
+    show_twins,
+)
+from .runtime import setup
+from .training import History, NonFiniteError, load_checkpoint, save_checkpoint, train
+
+__all__ = [
+    "COLOURS",
+    "DATA_SETS",
+    "DigitClassifier",
+    "Explorer",
+    "History",
+    "ImageSet",
+    "NonFiniteError",
+    "as_images",
+    "assert_twins",
+    "check",
+    "copy_weights",
+    "largest_difference",
+    "load_checkpoint",
+    "load_images",
+    "save_checkpoint",
+    "setup",
+    "show_densities",
+    "show_figure",
+    "show_losses",
+    "show_replay",
+    "show_samples",
+    "show_strip",
+    "show_telemetry",
+    "show_twins",
+    "train",
+]

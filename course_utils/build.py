@@ -1,0 +1,144 @@
+"""Author's commands: ``python -m course_utils.build execute [notebook ...]``.
+
+``execute`` runs notebooks from top to bottom in fresh kernels and stores normalised outputs: what
+it writes differs between two runs only where the results do.
+"""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from tqdm import tqdm
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# What must not be stored: it differs between machines, or gives away whose machine it was.
+FORBIDDEN = {
+    "an absolute path": re.compile(r"(?<![\w/.])/(?:home|root|work|tmp|Users)/\S+|[A-Z]:\\\S+"),
+    "a memory address": re.compile(r"\b0x[0-9a-f]{6,}\b"),
+}
+
+
+class BuildError(Exception):
+    """A notebook that cannot be stored; the message names the cell and what to do."""
+
+
+def execute(path, timeout=600):
+    """Run a notebook in a fresh kernel, normalise its outputs and replace the file.
+
+    The file is only replaced after the whole notebook has run.
+
+    Parameters
+    ----------
+    path : path
+        The notebook.
+    timeout : float, optional
+        Seconds that one cell may take.
+
+    Raises
+    ------
+    BuildError
+        If a cell fails, writes to stderr, or prints a path or an address.
+    OSError
+        If there is no such file.
+    """
+    path = Path(path)
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+    )
+    count = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=count, desc=path.name, unit="cell", file=sys.stdout) as bar:
+        client.on_cell_executed = lambda **_: bar.update()
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            raise BuildError(f"{path}: {error}") from error
+    normalise(notebook, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def normalise(notebook, path):
+    """Remove from an executed notebook what differs between two runs of the same results.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Changed in place.
+    path : path
+        Its name, for messages.
+
+    Raises
+    ------
+    BuildError
+        If a stored output holds what cannot be removed without changing its meaning.
+    """
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:03d}"
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [output for output in map(_normalise_output, cell.outputs) if output]
+        _refuse(cell, f"{path}, cell {index}")
+
+
+def _normalise_output(output):
+    """Return the output without widgets, progress bars and metadata; None if nothing remains."""
+    if output.output_type == "stream":
+        # A progress bar redraws its line after a carriage return; the line says only timings.
+        output.text = re.sub(r"^.*\r.*\n?", "", output.text, flags=re.MULTILINE)
+        return output if output.text.strip() else None
+    if output.output_type in ("display_data", "execute_result"):
+        output.data.pop(WIDGET_VIEW, None)
+        output.metadata = nbformat.from_dict({})
+    return output
+
+
+def _refuse(cell, where):
+    for output in cell.outputs:
+        if output.get("name") == "stderr":
+            raise BuildError(f"{where} writes to stderr, which nbval would report: {output.text}")
+        texts = [output.get("text", "")]
+        texts += [v for k, v in output.get("data", {}).items() if k.startswith("text/")]
+        for text in texts:
+            for what, pattern in FORBIDDEN.items():
+                if match := pattern.search(text):
+                    raise BuildError(f"{where} prints {what}, {match[0]!r}: show something stable.")
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m course_utils.build", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("execute", help="run notebooks and store their normalised outputs")
+    run.add_argument("notebooks", nargs="*", type=Path, help="all in notebooks/ if left out")
+    chosen = parser.parse_args(arguments)
+    notebooks = chosen.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
+    if not notebooks:
+        parser.error("no notebooks in ./notebooks: run it from the repository's root, or name one")
+    try:
+        for path in notebooks:
+            execute(path)
+    except (BuildError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Sliders and buttons over a picture; the picture is there without a live kernel, too."""
+
+from .plots import _bundle, figure_png
+
+
+class Explorer:
+    """A figure that sliders and buttons redraw.
+
+    As the last line of a cell it shows the controls in a live notebook, and the picture of the
+    first state everywhere else.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(**values)`` returns a Matplotlib figure; it gets one value for each slider.
+    description : str
+        What the first picture shows, in words.
+    sliders : dict, optional
+        Name to (lowest, highest, start), or (lowest, highest, start, step); whole numbers make a
+        whole-number slider, a list of options makes a menu (its first entry is the start).
+    buttons : dict, optional
+        Label to a function without arguments, called before the picture is drawn again.
+    play : callable, optional
+        Called without arguments at each tick of a play button, before drawing.
+
+    Raises
+    ------
+    ValueError
+        If a slider's start lies outside its range, or the description is missing.
+    """
+
+    def __init__(self, draw, description, sliders=None, buttons=None, play=None):
+        if not description or not description.strip():
+            raise ValueError("An Explorer needs a description of its first picture.")
+        self._draw, self._description = draw, description
+        self._buttons, self._play = buttons or {}, play
+        self._sliders = {name: _control(name, spec) for name, spec in (sliders or {}).items()}
+        self.values = {name: control["value"] for name, control in self._sliders.items()}
+        self._still = figure_png(draw(**self.values))
+
+    def __repr__(self):
+        return " ".join(self._description.split())
+
+    def set(self, **values):
+        """Draw with other values, as moving the sliders does; return the picture as PNG bytes."""
+        unknown = set(values) - set(self.values)
+        if unknown:
+            raise ValueError(f"No slider is called {sorted(unknown)[0]!r}.")
+        self.values |= values
+        return figure_png(self._draw(**self.values))
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        live = self._widget()._repr_mimebundle_()
+        view = "application/vnd.jupyter.widget-view+json"
+        return {view: live[view], **_bundle(self._still, self._description)}
+
+    def _widget(self):
+        import ipywidgets as widgets
+
+        picture = widgets.Image(value=self._still, format="png")
+        note = widgets.HTML()
+
+        def redraw(**values):
+            try:
+                picture.value, note.value = self.set(**values), ""
+            except Exception as error:  # A widget's callback has no cell to show an error in.
+                note.value = f"<pre>{type(error).__name__}: {error}</pre>"
+
+        controls = [self._slider_widget(widgets, name, redraw) for name in self._sliders]
+        row = []
+        for label, action in self._buttons.items():
+            button = widgets.Button(description=label)
+            button.on_click(lambda _, action=action: (action(), redraw()))
+            row.append(button)
+        if self._play:
+            play = widgets.Play(interval=250, max=10_000)
+            play.observe(lambda _: (self._play(), redraw()), "value")
+            row.append(play)
+        if row:
+            controls.append(widgets.HBox(row))
+        return widgets.VBox([*controls, picture, note])
+
+    def _slider_widget(self, widgets, name, redraw):
+        spec = self._sliders[name]
+        if "options" in spec:
+            kind = widgets.Dropdown
+        elif isinstance(spec["value"], int):
+            kind = widgets.IntSlider
+        else:
+            kind = widgets.FloatSlider
+        control = kind(
+            description=name.replace("_", " "), style={"description_width": "initial"}, **spec
+        )
+        control.observe(lambda change: redraw(**{name: change["new"]}), "value")
+        return control
+
+
+def _control(name, spec):
+    """Turn a slider's short form into the arguments of its widget."""
+    if isinstance(spec, list):
+        return {"options": spec, "value": spec[0]}
+    lowest, highest, start, *step = spec
+    if not lowest <= start <= highest:
+        raise ValueError(f"Slider {name!r} starts at {start}, outside {lowest} to {highest}.")
+    whole = all(isinstance(number, int) for number in spec)
+    step = step[0] if step else (1 if whole else (highest - lowest) / 100)
+    return {"min": lowest, "max": highest, "value": start, "step": step}
