@@ -209,9 +209,14 @@ def show_losses(histories, description, references=None, keys=("d_loss", "g_loss
         if references and key in references:
             axis.axhline(references[key], color="0.3", ls="--", lw=1)
             axis.annotate(
-                f"equilibrium {references[key]:.3f}", (1, references[key]), color="0.3", fontsize=8,
-                xycoords=("axes fraction", "data"), ha="right", va="bottom",
-            )  # fmt: skip
+                f"equilibrium {references[key]:.3f}",
+                (1, references[key]),
+                color="0.3",
+                fontsize=8,
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+            )
         axis.set(xlabel="step", title=key)
     axes[0, 0].legend(frameon=False)
     show_figure(figure, description)
@@ -314,9 +319,13 @@ def show_replay(histories, description, columns=8, frame_seconds=0.5, scale=2):
     seconds = [frame_seconds] * (len(frames) - 1) + [4 * frame_seconds]
     buffer = io.BytesIO()
     frames[0].save(
-        buffer, "GIF", save_all=True, append_images=frames[1:], loop=0,
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=frames[1:],
+        loop=0,
         duration=[round(1000 * s) for s in seconds],
-    )  # fmt: skip
+    )
     display(Image(buffer.getvalue(), format="gif", alt=description))
 
 
