@@ -76,7 +76,7 @@ def train(
     step : callable
         ``step(batch)``, or ``step(images, labels)`` where the batches are pairs; takes the D-step
         and the G-step and returns a dict of scalars, such as ``{"d_loss": ..., "g_loss": ...}``.
-    batches : iterator
+    batches : iterable
         Yields what the step takes, endlessly.
     steps : int
         How many steps the training has in all.
@@ -105,7 +105,7 @@ def train(
     NonFiniteError
         If a step returns NaN or infinity; names the step and the value, and carries the history.
     ValueError
-        If arguments do not fit, or the checkpoint is of other models.
+        If arguments do not fit, the batches end too soon, or the checkpoint is of other models.
     OSError
         If the checkpoint cannot be read.
     """
@@ -118,7 +118,7 @@ def train(
     if (checkpoint is None) != (state is None):
         raise ValueError("checkpoint= and state= belong together: where to save, and what.")
     history = History()
-    if checkpoint is not None and Path(checkpoint).exists():
+    if checkpoint is not None and _checkpoint_path(checkpoint).exists():
         history = load_checkpoint(checkpoint, state)
         if hasattr(batches, "position"):
             batches.position = history.steps
@@ -135,10 +135,17 @@ def train(
         total=steps, initial=history.steps, desc=name, unit="step", file=sys.stdout, ncols=100
     )
     saved = history.steps
+    stream = iter(batches)
     try:
         take_snapshot()
         while history.steps < steps:
-            batch = next(batches)
+            try:
+                batch = next(stream)
+            except StopIteration:
+                raise ValueError(
+                    f"{name}: the batches ended after {history.steps} of {steps} steps. Pass an "
+                    "endless stream, such as image_set.batches(...) or itertools.repeat(None)."
+                ) from None
             record = step(*batch) if isinstance(batch, tuple) else step(batch)
             _append(history, record, name)
             take_snapshot()
@@ -166,7 +173,10 @@ def _append(history, record, name):
             f"{{'d_loss': d_loss, 'g_loss': g_loss}}, but returned {type(record).__name__}."
         )
     # float() waits for the accelerator; so does everyone who wants to stop at the first NaN.
-    scalars = {key: float(value) for key, value in record.items()}
+    scalars = {
+        key: float(value.detach() if hasattr(value, "detach") else value)
+        for key, value in record.items()
+    }
     for key, value in scalars.items():
         if not math.isfinite(value):
             history.stopped = f"{key} became {value} at step {history.steps + 1}"
@@ -193,7 +203,14 @@ def _summary(name, history):
 def _to_numpy(samples):
     if hasattr(samples, "detach"):
         samples = samples.detach().cpu()
-    return np.array(samples)
+    return np.asarray(samples).copy()
+
+
+def _checkpoint_path(path):
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"A checkpoint's name must end in .safetensors, but got {path.name!r}.")
+    return path
 
 
 def save_checkpoint(path, state, history=None):
@@ -211,11 +228,9 @@ def save_checkpoint(path, state, history=None):
     history : History, optional
         Losses and snapshots so far.
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"A checkpoint's name must end in .safetensors, but got {path.name!r}.")
+    path = _checkpoint_path(path)
     arrays = {
-        f"state/{name}/{key}": np.ascontiguousarray(array)
+        f"state/{name}/{key}": np.array(array, order="C")
         for name, thing in state.items()
         for key, array in _get_arrays(name, thing).items()
     }
@@ -223,7 +238,7 @@ def save_checkpoint(path, state, history=None):
         arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
         arrays["snapshot_steps"] = np.array(history.snapshot_steps, np.int64)
         arrays |= {
-            f"snapshots/{index}": np.ascontiguousarray(snapshot)
+            f"snapshots/{index}": np.array(snapshot, order="C")
             for index, snapshot in enumerate(history.snapshots)
         }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -284,20 +299,34 @@ def load_checkpoint(path, state):
 def _check_fit(path, name, thing, saved):
     if not saved:
         raise ValueError(f"{path} holds nothing called {name!r}.")
-    if _is_optimizer(thing):
-        return  # Its moments do not exist before the first step, so there is nothing to compare.
-    now = {key: array.shape for key, array in _get_arrays(name, thing).items()}
-    then = {key: array.shape for key, array in saved.items()}
+    then = {key: array.shape for key, array in saved.items() if key != "empty"}
+    if hasattr(thing, "param_groups"):
+        now = _slot_shapes(thing, then)
+    else:
+        now = {k: a.shape for k, a in _get_arrays(name, thing).items() if k != "empty"}
     if now != then:
         key = next(k for k in {**now, **then} if now.get(k) != then.get(k))
+        hint = (
+            "" if getattr(thing, "built", True) else " Build it first: optimizer.build(variables)."
+        )
         raise ValueError(
             f"{path} does not fit {name!r}: {key} has shape {then.get(key, 'missing')} in the file "
-            f"and {now.get(key, 'missing')} in the model."
+            f"and {now.get(key, 'missing')} in the model.{hint}"
         )
 
 
-def _is_optimizer(thing):
-    return hasattr(thing, "param_groups") or type(thing).__module__.startswith("keras.src.optim")
+def _slot_shapes(optimizer, saved_shapes):
+    """Shapes that a PyTorch optimiser's slots will have; they do not exist before its first step.
+
+    A slot is a scalar, such as a count of steps, or has the shape of its parameter.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    shapes = {str(index): tuple(p.shape) for index, p in enumerate(parameters)}
+    return {
+        key: shape if shape == () else shapes[key.partition("/")[0]]
+        for key, shape in saved_shapes.items()
+        if key.partition("/")[0] in shapes
+    }
 
 
 def _get_arrays(name, thing):
@@ -324,9 +353,7 @@ def _get_arrays(name, thing):
 
 
 def _keras_variables(thing):
-    if hasattr(thing, "weights"):
-        return thing.weights
-    if hasattr(thing, "variables"):
+    if hasattr(thing, "variables"):  # Of a model: its weights, and the state of its dropout.
         return thing.variables
     if hasattr(thing, "state") and hasattr(thing, "algorithm"):  # A tf.random.Generator.
         return [thing.state]
@@ -352,11 +379,5 @@ def _set_arrays(thing, arrays):
 
         thing.set_state(torch.from_numpy(arrays["generator"].copy()))
     else:
-        variables = _keras_variables(thing)
-        if len(variables) != len(arrays):
-            raise ValueError(
-                f"The checkpoint has {len(arrays)} arrays for {type(thing).__name__}, which has "
-                f"{len(variables)} variables. Build a Keras optimiser first: optimizer.build(vars)."
-            )
-        for index, variable in enumerate(variables):
+        for index, variable in enumerate(_keras_variables(thing)):
             variable.assign(arrays[str(index)])
