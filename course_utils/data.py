@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,10 +118,10 @@ class Batches:
     """
 
     def __init__(self, image_set, framework, batch_size, seed, device, labels):
-        if not 1 <= batch_size <= len(image_set):
+        if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= len(image_set):
             raise ValueError(
-                f"batch_size must be from 1 to {len(image_set)}, the number of pictures, "
-                f"but got {batch_size!r}."
+                f"batch_size must be a whole number from 1 to {len(image_set)}, the number of "
+                f"pictures, but got {batch_size!r}."
             )
         makers = {
             "torch": _torch_batches,
@@ -296,7 +295,8 @@ def _load_street(size, variants=4, seed=0):
 
     def colour(darkest, brightest):
         grey = rng.uniform(darkest, brightest, (count, 1, 1, 1))
-        return grey + rng.uniform(-0.2, 0.2, (count, 1, 1, 3))
+        tint = rng.uniform(-0.2, 0.2, (count, 1, 1, 3))
+        return grey + tint - tint.mean(axis=3, keepdims=True)  # No tint changes the brightness.
 
     wall, paint = colour(0.1, 0.35), colour(0.65, 0.9)  # One dark, one bright: always legible.
     bright_wall = rng.random((count, 1, 1, 1)) < 0.5
@@ -320,16 +320,10 @@ def _load_torchvision(name, size, root):
         "cifar10": datasets.CIFAR10,
     }
     loader = loaders[name]
-    try:
-        data = loader(str(root), download=False)
-    except RuntimeError:  # torchvision's way to say "not there" or "wrong checksum".
+    data = _read(name, loader, root)
+    if data is None:
         _download(name, loader, root)
-        data = loader(str(root), download=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise OSError(
-            f"The files of {name!r} under {root} are damaged ({error}). "
-            "Delete them and load the set again."
-        ) from error
+        data = _read(name, loader, root)
     images = np.asarray(data.data)
     if name == "svhn":
         images = images.transpose(0, 2, 3, 1)  # torchvision keeps this one as (N, C, H, W).
@@ -347,11 +341,24 @@ def _load_torchvision(name, size, root):
     return ImageSet(name, images, labels, tuple(getattr(data, "classes", _digit_names())))
 
 
+def _read(name, loader, root):
+    """Read a set from its files; return None if they are not there, or not the published ones."""
+    try:
+        return loader(str(root), download=False)
+    except Exception as error:  # The readers have many ways to fail on a damaged file.
+        if isinstance(error, RuntimeError) and "not found" in str(error):
+            return None
+        raise OSError(
+            f"The files of {name!r} under {root} are damaged ({error!r}). "
+            "Delete them and load the set again."
+        ) from error
+
+
 def _download(name, loader, root):
     """Download into a temporary folder beside the target; move it in place when it is whole."""
-    root.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
+    temporary = root / f".{name}-{os.getpid()}"
     try:
+        temporary.mkdir(parents=True)
         loader(str(temporary), download=True)  # torchvision compares the checksums.
         for item in temporary.iterdir():
             if (root / item.name).is_dir():
@@ -375,7 +382,11 @@ def _load_folder(root, size):
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}.")
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    classes = sorted(
+        entry.name
+        for entry in root.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".")  # JupyterLab leaves hidden folders.
+    )
     files = [
         (path, label)
         for label, name in enumerate(classes)

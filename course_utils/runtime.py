@@ -112,6 +112,7 @@ def setup(seed=0):
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be a whole number from 0 to 2**32 - 1, but got {seed!r}.")
+    seed = int(seed)  # Python's random refuses NumPy's integers.
     _refuse_unsafe_import_order()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -128,11 +129,11 @@ def setup(seed=0):
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    tf.keras.utils.set_random_seed(int(seed))
+    tf.keras.utils.set_random_seed(seed)
     torch_device, torch_info = _inspect_torch(torch)
     tf_device, tf_info = _inspect_tensorflow(tf)
     _style_figures()
-    runtime = Runtime(int(seed), torch_device, tf_device, (torch_info, tf_info))
+    runtime = Runtime(seed, torch_device, tf_device, (torch_info, tf_info))
     display(runtime)
     return runtime
 
