@@ -1,0 +1,83 @@
+"""What nbval does not do: compare the pictures of compared cells, and refuse every network.
+
+nbval compares text and skips PNGs. Here each picture of a compared cell must be there, have the
+stored size, show something, and look like the stored one to a perceptual hash: other fonts or
+smoothing pass; a moved curve, a changed bar, swapped panels or swapped colours do not.
+"""
+
+import base64
+import importlib.util
+import io
+import os
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from nbval.plugin import IPyNbCell
+from PIL import Image
+
+OFFLINE = Path(__file__).parent / "tests" / "offline"
+PIXELS = 6  # Another font moves the edge of a tightly cut figure by this much.
+BLANK = 1.0  # Standard deviation of grey levels, 0 to 255; a single thin curve has 15.
+HASH_SIZE = 16
+# Of 256 bits, in the colour channel that differs most. Measured on seven kinds of figure: fonts,
+# hinting and smoothing change up to 22 bits; changes of content at least 36.
+BITS = 28
+
+
+def pytest_configure():
+    """Refuse the network here, in every child Python and in every kernel."""
+    path = os.environ.get("PYTHONPATH")
+    if str(OFFLINE) not in (path or "").split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(OFFLINE), path)))
+    spec = importlib.util.spec_from_file_location("offline", OFFLINE / "sitecustomize.py")
+    offline = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(offline)
+    offline.refuse_the_network()
+
+
+def pytest_itemcollected(item):
+    """Let each cell of a notebook compare its pictures, too."""
+    if isinstance(item, IPyNbCell):
+        _compare_pictures_of(item)
+
+
+def _compare_pictures_of(cell):
+    compare_texts = cell.compare_outputs
+
+    def compare(test, ref, skip_compare=None):
+        if not compare_texts(test, ref, skip_compare):
+            return False
+        problem = picture_problem(_pictures(ref), _pictures(test))
+        if problem:
+            cell.comparison_traceback.append(problem)
+        return not problem
+
+    cell.compare_outputs = compare
+
+
+def _pictures(outputs):
+    codes = [output.get("data", {}).get("image/png") for output in outputs]
+    return [Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB") for code in codes if code]
+
+
+def picture_problem(stored, shown):
+    """Say how the pictures that a cell shows differ from the stored ones; empty if they do not."""
+    if len(stored) != len(shown):
+        return f"The cell shows {len(shown)} pictures, but {len(stored)} are stored."
+    for number, (old, new) in enumerate(zip(stored, shown, strict=True), start=1):
+        if max(abs(a - b) for a, b in zip(old.size, new.size, strict=True)) > PIXELS:
+            return f"Picture {number} has {new.size} pixels, but the stored one {old.size}."
+        if np.std(new.convert("L")) < BLANK:
+            return f"Picture {number} is blank."
+        bits = max(map(_distance, old.split(), new.split()))
+        if bits > BITS:
+            return (
+                f"Picture {number} shows something else than the stored one: {bits} of "
+                f"{HASH_SIZE**2} bits of the perceptual hash differ, {BITS} may."
+            )
+    return ""
+
+
+def _distance(one, other):
+    return int(imagehash.phash(one, HASH_SIZE) - imagehash.phash(other, HASH_SIZE))

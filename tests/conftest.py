@@ -1,0 +1,74 @@
+"""Fixtures; and both frameworks, imported in the one order that does not crash."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+import torchvision  # noqa: F401
+
+import tensorflow as tf  # isort: skip
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+import course_utils.runtime
+
+matplotlib.use("agg")
+course_utils.runtime._style_figures()
+
+
+@pytest.fixture
+def rng():
+    """Random numbers, the same in each run."""
+    torch.manual_seed(0)
+    tf.keras.utils.set_random_seed(0)
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Run code in a child Python; return what it printed, its errors and its exit status."""
+
+    def run(code, **environment):
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            timeout=170,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory):
+    """IPython's display machinery, without its files in the user's home."""
+    home = str(tmp_path_factory.mktemp("ipython"))
+    config = Config({"HistoryManager": {"enabled": False}})
+    yield InteractiveShell.instance(config=config, ipython_dir=home)
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def displayed(shell):
+    """Return a function that calls another one and returns the bundles that a cell would show."""
+
+    def show(function, *args, **kwargs):
+        with capture_output() as captured:
+            function(*args, **kwargs)
+        return [output.data for output in captured.outputs]
+
+    return show
+
+
+@pytest.fixture(scope="session")
+def root():
+    """Return the repository's root."""
+    return Path(__file__).resolve().parents[1]
