@@ -24,7 +24,7 @@ class DigitClassifier:
 
         self.classes = len(image_set.class_names)
         self._shape = image_set.images.shape[1:]
-        self._network = MLPClassifier((128,), alpha=1e-2, max_iter=60, tol=1e-3, random_state=seed)
+        self._network = MLPClassifier((128,), max_iter=200, random_state=seed)
         self._network.fit(self._pixels(image_set.images), image_set.labels)
 
     def _pixels(self, samples):
