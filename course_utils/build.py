@@ -61,22 +61,20 @@ def execute(path, timeout=600):
         try:
             client.execute()
         except CellExecutionError as error:
-            raise BuildError(f"{path}: {error}") from error
-    normalise(notebook, path)
+            raise BuildError(str(error)) from error
+    normalise(notebook)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     nbformat.write(notebook, temporary)
     os.replace(temporary, path)
 
 
-def normalise(notebook, path):
+def normalise(notebook):
     """Remove from an executed notebook what differs between two runs of the same results.
 
     Parameters
     ----------
     notebook : nbformat.NotebookNode
         Changed in place.
-    path : path
-        Its name, for messages.
 
     Raises
     ------
@@ -95,8 +93,20 @@ def normalise(notebook, path):
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type != "code":
             continue
-        cell.outputs = [output for output in map(_normalise_output, cell.outputs) if output]
-        _refuse(cell, f"{path}, cell {index}")
+        outputs = _merge_streams(cell.outputs)
+        cell.outputs = [output for output in map(_normalise_output, outputs) if output]
+        _refuse(cell, f"Cell {index}")
+
+
+def _merge_streams(outputs):
+    """Join printed pieces: where the kernel cut them depends on its clock."""
+    merged = []
+    for output in outputs:
+        if merged and "text" in output and merged[-1].get("name") == output.name:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
 
 
 def _normalise_output(output):
@@ -136,8 +146,8 @@ def main(arguments=None):
     try:
         for path in notebooks:
             execute(path)
-    except (BuildError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except (BuildError, OSError, ValueError) as error:  # ValueError: the file is no notebook.
+        sys.exit(f"error: {path}: {error}")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,10 @@ class Explorer:
         picture = widgets.Image(value=self._still, format="png")
         note = widgets.HTML()
 
-        def redraw(**values):
+        def redraw(action=None, /, **values):
             try:
+                if action:
+                    action()
                 picture.value, note.value = self.set(**values), ""
             except Exception as error:  # A widget's callback has no cell to show an error in.
                 note.value = f"<pre>{type(error).__name__}: {error}</pre>"
@@ -70,11 +72,11 @@ class Explorer:
         row = []
         for label, action in self._buttons.items():
             button = widgets.Button(description=label)
-            button.on_click(lambda _, action=action: (action(), redraw()))
+            button.on_click(lambda _, action=action: redraw(action))
             row.append(button)
         if self._play:
             play = widgets.Play(interval=250, max=10_000)
-            play.observe(lambda _: (self._play(), redraw()), "value")
+            play.observe(lambda _: redraw(self._play), "value")
             row.append(play)
         if row:
             controls.append(widgets.HBox(row))
@@ -84,14 +86,14 @@ class Explorer:
         spec = self._sliders[name]
         if "options" in spec:
             kind = widgets.Dropdown
-        elif isinstance(spec["value"], int):
+        elif isinstance(spec["step"], int):
             kind = widgets.IntSlider
         else:
             kind = widgets.FloatSlider
         control = kind(
             description=name.replace("_", " "), style={"description_width": "initial"}, **spec
         )
-        control.observe(lambda change: redraw(**{name: change["new"]}), "value")
+        control.observe(lambda change: redraw(None, **{name: change["new"]}), "value")
         return control
 
 

@@ -8,11 +8,12 @@ colour-blind readers can tell apart.
 import inspect
 import io
 import textwrap
+from base64 import b64encode
 from html import escape
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Image, display
+from IPython.display import display
 from PIL import Image as PillowImage
 
 COLOURS = {
@@ -34,8 +35,6 @@ def show_figure(figure, description):
         What a reader who cannot see it needs to know, in a sentence or two. nbval compares it, so
         it holds no number that changes from run to run.
     """
-    if not description or not description.strip():
-        raise ValueError("A figure needs a description: say in a sentence what it shows.")
     display(_bundle(figure_png(figure), description), raw=True)
 
 
@@ -49,10 +48,11 @@ def figure_png(figure):
     return buffer.getvalue()
 
 
-def _bundle(png, description):
-    from base64 import b64encode
-
-    return {"image/png": b64encode(png).decode(), "text/plain": " ".join(description.split())}
+def _bundle(picture, description, kind="image/png"):
+    """Return what a cell shows: the picture, and the description for those who cannot see it."""
+    if not description or not description.strip():
+        raise ValueError("A figure needs a description: say in a sentence what it shows.")
+    return {kind: b64encode(picture).decode(), "text/plain": " ".join(description.split())}
 
 
 def as_images(samples, layout=None):
@@ -326,7 +326,7 @@ def show_replay(histories, description, columns=8, frame_seconds=0.5, scale=2):
         loop=0,
         duration=[round(1000 * s) for s in seconds],
     )
-    display(Image(buffer.getvalue(), format="gif", alt=description))
+    display(_bundle(buffer.getvalue(), description, "image/gif"), raw=True)
 
 
 def _replay_frame(pages, titles, scale):
@@ -368,7 +368,7 @@ def show_strip(histories, description, moments=5, count=8, columns=4):
     figure, axes = plt.subplots(
         rows,
         moments,
-        figsize=(2.1 * moments, 2.3 * rows * count / columns**2 * 1.6),
+        figsize=(2.1 * moments, rows * (2.1 * -(-count // columns) / columns + 0.4)),
         squeeze=False,
         layout="constrained",
     )
