@@ -20,9 +20,9 @@ OFFLINE = Path(__file__).parent / "tests" / "offline"
 PIXELS = 6  # Another font moves the edge of a tightly cut figure by this much.
 BLANK = 1.0  # Standard deviation of grey levels, 0 to 255; a single thin curve has 15.
 HASH_SIZE = 16
-# Of 256 bits, in the colour channel that differs most. Measured on seven kinds of figure: fonts,
-# hinting and smoothing change up to 22 bits; changes of content at least 36.
-BITS = 28
+# Of 256 bits, in the part and colour channel that differs most. Measured on eight kinds of figure:
+# fonts, hinting and smoothing change up to 22 bits; changes of content at least 40.
+BITS = 30
 
 
 def pytest_configure():
@@ -70,13 +70,24 @@ def picture_problem(stored, shown):
             return f"Picture {number} has {new.size} pixels, but the stored one {old.size}."
         if np.std(new.convert("L")) < BLANK:
             return f"Picture {number} is blank."
-        bits = max(map(_distance, old.split(), new.split()))
+        bits = max(map(_distance, _parts(old), _parts(new)))
         if bits > BITS:
             return (
                 f"Picture {number} shows something else than the stored one: {bits} of "
                 f"{HASH_SIZE**2} bits of the perceptual hash differ, {BITS} may."
             )
     return ""
+
+
+def _parts(picture):
+    """Cut a picture into nearly square parts, such as its panels, and those into channels."""
+    width, height = picture.size
+    columns, rows = max(1, round(width / height)), max(1, round(height / width))
+    for row in range(rows):
+        for column in range(columns):
+            left, right = (width * edge // columns for edge in (column, column + 1))
+            top, bottom = (height * edge // rows for edge in (row, row + 1))
+            yield from picture.crop((left, top, right, bottom)).split()
 
 
 def _distance(one, other):

@@ -1,0 +1,173 @@
+"""The author's command: what it stores, what it refuses, and what it leaves alone."""
+
+import nbformat
+import pytest
+
+from course_utils import build
+from course_utils.build import BuildError, execute, normalise
+
+v4 = nbformat.v4
+
+
+def notebook(*sources, **metadata):
+    cells = [v4.new_code_cell(source) for source in sources]
+    return v4.new_notebook(cells=[v4.new_markdown_cell("# A title"), *cells], metadata=metadata)
+
+
+def stream(text, name="stdout"):
+    return v4.new_output("stream", name=name, text=text)
+
+
+def displayed(**data):
+    data = {key.replace("_", "/", 1): value for key, value in data.items()}
+    return v4.new_output("display_data", data, metadata={"image/png": {"width": 3}})
+
+
+def normalised(*outputs, **metadata):
+    """Return the stored outputs of a cell that gave these."""
+    book = notebook("pass", **metadata)
+    book.cells[1].outputs = list(outputs)
+    book.cells[1].metadata = {"tags": ["keep"], "execution": {"iopub.status.busy": "2026-11-21"}}
+    normalise(book)
+    nbformat.validate(book)
+    return book.cells[1].outputs
+
+
+# --- normalise -----------------------------------------------------------------------------------
+
+
+def test_only_tags_remain_of_the_metadata():
+    book = notebook("1", "2", widgets={"state": {"huge": 1}}, authors=["someone"])
+    book.metadata["kernelspec"] = {"name": "my-env", "display_name": "My environment"}
+    book.cells[1].metadata = {"tags": ["nbval-ignore-output"], "execution": {"started": "now"}}
+    book.cells[2].metadata = {"collapsed": True}
+    normalise(book)
+    assert set(book.metadata) == {"kernelspec", "language_info"}
+    assert book.metadata.kernelspec.name == "python3"
+    assert book.cells[1].metadata == {"tags": ["nbval-ignore-output"]}
+    assert book.cells[2].metadata == {}
+    assert [cell.id for cell in book.cells] == ["cell-000", "cell-001", "cell-002"]
+    nbformat.validate(book)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a fact\n", "a fact\n"),
+        ("\rtrain:  0%\rtrain: 50%\rtrain: 100%\nPyTorch: done\n", "PyTorch: done\n"),
+        ("one\n\rbar 100%\ntwo\n", "one\ntwo\n"),
+        ("\rbar\r   \r", None),
+        ("\rfirst 100%\n\rsecond 100%\n", None),
+    ],
+)
+def test_progress_bars_are_removed(text, kept):
+    assert [output.text for output in normalised(stream(text))] == ([kept] if kept else [])
+
+
+@pytest.mark.parametrize("cuts", [[3], [1, 4, 5], [2, 9, 20]])
+def test_where_the_kernel_cut_a_stream_makes_no_difference(cuts):
+    text = "\rtrain:  0%\rtrain: 100%\nPyTorch: done\n"
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
+    assert [output.text for output in normalised(*map(stream, pieces))] == ["PyTorch: done\n"]
+    shown = displayed(text_plain="between")
+    outputs = normalised(stream("one"), shown, stream("two"))
+    assert [output.get("text") for output in outputs] == ["one", None, "two"]
+
+
+def test_widgets_and_output_metadata_are_removed_and_pictures_kept():
+    widget = {build.WIDGET_VIEW.replace("/", "_", 1): {"model_id": "random"}}
+    (output,) = normalised(displayed(**widget, image_png="abc", text_plain="A line."))
+    assert output.data == {"image/png": "abc", "text/plain": "A line."}
+    assert output.metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (stream("warning", "stderr"), "Cell 1 writes to stderr.*warning"),
+        (stream("saved in /home/me/x.png"), "prints an absolute path, '/home/me/x.png'"),
+        (stream("C:\\Users\\me"), "an absolute path"),
+        (displayed(text_plain="<Thing at 0x7fb6f895f1b0>"), "prints a memory address"),
+        (displayed(text_html="<p>/tmp/x</p>"), "an absolute path"),
+    ],
+)
+def test_what_differs_between_machines_is_refused(output, message):
+    with pytest.raises(BuildError, match=message):
+        normalised(output)
+
+
+@pytest.mark.parametrize(
+    "text", ["and/or", "7/14/28", "https://example.org/home/x", "x/tmp/y", "0xff", "a / b"]
+)
+def test_what_only_looks_like_a_path_or_an_address_is_kept(text):
+    assert normalised(stream(text))[0].text == text
+
+
+# --- execute -------------------------------------------------------------------------------------
+
+CELLS = (
+    "import sys\nfrom tqdm import tqdm\nfor _ in tqdm(range(3), file=sys.stdout):\n    pass\n"
+    "print('trained')",
+    "2 + 2",
+    "import ipywidgets\nipywidgets.IntSlider()",
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "small.ipynb"
+
+
+def test_execute_stores_results_counted_from_one_and_is_repeatable(path):
+    nbformat.write(notebook(*CELLS), path)
+    execute(path)
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    assert [cell.execution_count for cell in book.cells[1:]] == [1, 2, 3]
+    assert book.cells[1].outputs[0].text == "trained\n"
+    assert book.cells[2].outputs[0].data == {"text/plain": "4"}
+    assert "widgets" not in book.metadata
+    assert "model_id" not in path.read_text()
+    first = path.read_bytes()
+    execute(path)
+    assert path.read_bytes() == first
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import sys\nprint('oops', file=sys.stderr)", "stderr"),
+        ("import os\nprint(os.path.abspath('x'))", "absolute path"),
+        ("object()", "memory address"),
+    ],
+)
+def test_a_notebook_that_fails_is_left_as_it_was(path, source, message):
+    nbformat.write(notebook("1", source), path)
+    before = path.read_bytes()
+    with pytest.raises(BuildError, match=message):
+        execute(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_command_line_ends_with_one_clear_error(path, tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="error: .*small.ipynb"):
+        build.main(["execute", str(path)])
+    path.write_text("no notebook")
+    with pytest.raises(SystemExit, match="error: .*small.ipynb"):
+        build.main(["execute", str(path)])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        build.main(["execute"])
+    assert "no notebooks in ./notebooks" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        build.main([])
+
+
+def test_the_command_line_executes_what_it_is_given(path, run_python):
+    nbformat.write(notebook("6 * 7"), path)
+    child = run_python(f"from course_utils.build import main\nmain(['execute', {str(path)!r}])")
+    assert child.returncode == 0, child.stderr
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].data["text/plain"] == "42"
