@@ -4,7 +4,7 @@
     python tests/ten_seeds.py notebooks/04_dcgan.ipynb --seeds 20 --data mnist
 
 Each seed is one run of all code cells in a fresh process, with `setup(seed)` given that seed and
-every `check(...)` recorded instead of raised. Results are appended to tests/seeds/, so a run that
+every `check(...)` recorded instead of raised, with its seconds and peak memory (on Linux). Results are appended to tests/seeds/, so a run that
 was cut short goes on where it stopped; delete the file to start over.
 """
 
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -90,6 +91,7 @@ def main():
         start = time.perf_counter()
         measured = run_notebook(chosen.notebook, chosen.one, chosen.data)
         record = {"seed": chosen.one, "seconds": round(time.perf_counter() - start, 1)}
+        record["peak_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
         print(json.dumps(record | {"measured": measured}))
         return
     name = chosen.notebook.stem + (f"-{chosen.data}" if chosen.data else "")
