@@ -4,8 +4,9 @@
     python tests/ten_seeds.py notebooks/04_dcgan.ipynb --seeds 20 --data mnist
 
 Each seed is one run of all code cells in a fresh process, with `setup(seed)` given that seed and
-every `check(...)` recorded instead of raised, with its seconds and peak memory (on Linux). Results are appended to tests/seeds/, so a run that
-was cut short goes on where it stopped; delete the file to start over.
+every `check(...)` recorded instead of raised, beside its seconds and peak memory (on Linux).
+Results are appended to tests/seeds/, so a run that was cut short goes on where it stopped; delete
+the file to start over.
 """
 
 import argparse
