@@ -396,7 +396,9 @@ class _TwinSource:
         from pygments.formatters import HtmlFormatter
         from pygments.lexers import PythonLexer
 
-        formatter = HtmlFormatter(noclasses=True, nobackground=True, style="default")
+        # Lab's own style for <pre> follows the theme; on a dark one the code would vanish.
+        style = "background:white;color:black;white-space:pre;font-size:85%;line-height:1.3"
+        formatter = HtmlFormatter(noclasses=True, nobackground=True, prestyles=style)
         cells = "".join(
             '<td style="vertical-align:top;text-align:left;background:white;color:black">'
             f'<b style="color:{_title_colour(title)}">{escape(title)}</b>'
