@@ -112,13 +112,18 @@ def _merge_streams(outputs):
 def _normalise_output(output):
     """Return the output without widgets, progress bars and metadata; None if nothing remains."""
     if output.output_type == "stream":
-        # A progress bar redraws its line after a carriage return; the line says only timings.
-        output.text = re.sub(r"^.*\r.*\n?", "", output.text, flags=re.MULTILINE)
+        output.text = re.sub(r"^.*\r.*\n?", _last_drawn, output.text, flags=re.MULTILINE)
         return output if output.text.strip() else None
     if output.output_type in ("display_data", "execute_result"):
         output.data.pop(WIDGET_VIEW, None)
         output.metadata = nbformat.from_dict({})
     return output
+
+
+def _last_drawn(line):
+    """Return what a redrawn line shows in the end: nothing if that is a progress bar's timings."""
+    shown = line[0].rpartition("\r")[2]
+    return "" if re.search(r"\d%", shown) or not shown.strip() else shown
 
 
 def _refuse(cell, where):

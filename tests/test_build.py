@@ -58,6 +58,7 @@ def test_only_tags_remain_of_the_metadata():
         ("one\n\rbar 100%\ntwo\n", "one\ntwo\n"),
         ("\rbar\r   \r", None),
         ("\rfirst 100%\n\rsecond 100%\n", None),
+        ("\rbar  50%\r         \ra fact\n", "a fact\n"),
     ],
 )
 def test_progress_bars_are_removed(text, kept):
