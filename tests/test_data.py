@@ -1,11 +1,15 @@
 """Image sets: pictures, batches, files that are missing or damaged, and your own folder."""
 
+import functools
 import gzip
+import hashlib
+import http.server
 import os
 import pickle
 import shutil
 import socket
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -363,24 +367,49 @@ def test_an_interrupted_download_leaves_nothing_half_made(tmp_path, monkeypatch,
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_download_is_checked_moved_into_place_and_not_repeated(tmp_path, monkeypatch):
-    """A mirror on this machine serves crafted archives, and torchvision's own code fetches them."""
-    mirror, downloads = tmp_path / "mirror", []
-    craft("fashion_mnist", mirror, 20, monkeypatch)
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """Serve a crafted Fashion-MNIST from this machine; yield the list of what was asked for."""
+    folder, asked = tmp_path / "mirror", []
+    craft("fashion_mnist", folder, 20, monkeypatch)
+    raw = folder / "FashionMNIST" / "raw"
+    resources = []
+    for file in sorted(raw.iterdir()):
+        packed = gzip.compress(file.read_bytes())
+        file.with_name(f"{file.name}.gz").write_bytes(packed)
+        resources.append((f"{file.name}.gz", hashlib.md5(packed).hexdigest()))
 
-    def serve(url, download_root, filename, md5):
-        downloads.append(filename)
-        source = mirror / "FashionMNIST" / "raw" / filename.removesuffix(".gz")
-        packed = gzip.compress(source.read_bytes())
-        (Path(download_root) / filename).write_bytes(packed)
-        (Path(download_root) / source.name).write_bytes(gzip.decompress(packed))
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
 
-    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", serve)
+    handler = functools.partial(Handler, directory=raw)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
+        monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
+        yield asked
+        server.shutdown()
+
+
+def test_a_download_is_moved_into_place_and_not_repeated(tmp_path, mirror):
     (tmp_path / "data" / "FashionMNIST" / "raw").mkdir(parents=True)  # What a crash left behind.
-    for _ in range(2):
-        assert len(load_images("fashion_mnist", root=tmp_path / "data")) == 20
-    assert len(downloads) == 4
+    assert len(load_images("fashion_mnist", root=tmp_path / "data")) == 20
+    assert len({path for path in mirror if path.endswith(".gz")}) == 4
+    mirror.clear()
+    assert len(load_images("fashion_mnist", root=tmp_path / "data")) == 20
+    assert mirror == []
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["FashionMNIST"]
+
+
+def test_a_download_with_another_checksum_is_refused(tmp_path, mirror, monkeypatch):
+    wrong = [(name, "0" * 32) for name, _ in datasets.FashionMNIST.resources]
+    monkeypatch.setattr(datasets.FashionMNIST, "resources", wrong)
+    with pytest.raises(OSError, match="could not be downloaded"):
+        load_images("fashion_mnist", root=tmp_path / "data")
+    assert mirror
+    assert files_in(tmp_path / "data") == set()
 
 
 def test_a_root_that_cannot_be_written_is_one_clear_error(tmp_path):

@@ -9,17 +9,31 @@ from notebook_rules import IGNORE, code_cells, tags
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
-# Training is cut short for this test only; the notebook's own import then finds this one. With
-# snapshots it takes just enough steps to have as many as the notebook asks for.
+# Training is cut short for this test only: the notebook's own import finds these functions. With
+# snapshots it takes just enough steps to have as many as the notebook asks for. After it a check's
+# bounds need not hold; that they do is for nbval to find.
 SHORT_TRAINING = """
 import course_utils
 
-def train(step, batches, steps, name="training", snapshot=None, moments=8, **options):
-    fewest = moments - 1 if snapshot else 3
-    return long_train(step, batches, min(steps, fewest), name, snapshot, moments, **options)
+def shorten(long_train, strict_check):
+    runs = []
 
-long_train, course_utils.train = course_utils.train, train
-del train
+    def train(step, batches, steps, name="training", snapshot=None, moments=8, **options):
+        runs.append(name)
+        fewest = moments - 1 if snapshot else 3
+        return long_train(step, batches, min(steps, fewest), name, snapshot, moments, **options)
+
+    def check(*arguments, **bounds):
+        try:
+            strict_check(*arguments, **bounds)
+        except AssertionError:
+            if not runs:
+                raise
+
+    return train, check
+
+course_utils.train, course_utils.check = shorten(course_utils.train, course_utils.check)
+del shorten
 """
 
 
