@@ -4,9 +4,9 @@ Importing it imports neither PyTorch nor TensorFlow; :func:`setup` does, in the 
 """
 
 from .checks import check
-from .data import DATA_SETS, ImageSet, load_images
+from .data import DATA_SETS, ImageSet, load_images, one_hot
 from .explore import Explorer
-from .metrics import DigitClassifier
+from .metrics import DigitClassifier, class_alignment, class_variance_ratios, matched_accuracy
 from .parity import assert_twins, copy_weights, largest_difference
 from .plots import (
     COLOURS,
@@ -34,10 +34,14 @@ __all__ = [
     "as_images",
     "assert_twins",
     "check",
+    "class_alignment",
+    "class_variance_ratios",
     "copy_weights",
     "largest_difference",
     "load_checkpoint",
     "load_images",
+    "matched_accuracy",
+    "one_hot",
     "save_checkpoint",
     "setup",
     "show_densities",

@@ -207,6 +207,65 @@ def _tensorflow_batches(image_set, device):
     return pick
 
 
+def check_labels(labels, classes, count=None):
+    """Return labels as int64 of shape (N,), or say in one error what is wrong with them.
+
+    Parameters
+    ----------
+    labels : array of int
+        Class numbers, 0 to ``classes - 1``.
+    classes : int
+        How many classes there are.
+    count : int, optional
+        How many labels there must be.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not a list of whole numbers, outside the classes, or too many or too few.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"Labels must be whole numbers of shape (N,), but got {labels.dtype} of shape "
+            f"{labels.shape}."
+        )
+    if count is not None and len(labels) != count:
+        raise ValueError(
+            f"There must be one label for each of {count} pictures, but got {len(labels)}."
+        )
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if outside.size:
+        raise ValueError(
+            f"Labels must be 0 to {classes - 1}, because there are {classes} classes, "
+            f"but got {outside[0]}."
+        )
+    return labels.astype(np.int64)
+
+
+def one_hot(labels, classes):
+    """Turn class numbers into vectors with a single one.
+
+    Parameters
+    ----------
+    labels : array of int, shape (N,)
+        Class numbers, 0 to ``classes - 1``.
+    classes : int
+        How many classes there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of shape (N, classes).
+
+    Raises
+    ------
+    ValueError
+        If the labels are not a list of whole numbers or a label is outside the classes.
+    """
+    return np.eye(classes, dtype=np.float32)[check_labels(labels, classes)]
+
+
 def load_images(name="digits", size=None, root=None):
     """Load an image set by name.
 
@@ -436,12 +495,4 @@ def _check_image_set(image_set):
         )
     if len(images) == 0:
         raise ValueError("An image set needs at least one picture.")
-    if labels.shape != (len(images),):
-        raise ValueError(
-            f"Expected {len(images)} labels, one a picture, but got shape {labels.shape}."
-        )
-    if labels.min() < 0 or labels.max() >= len(image_set.class_names):
-        raise ValueError(
-            f"labels must be 0 to {len(image_set.class_names) - 1}, "
-            f"but got {labels.min()} to {labels.max()}."
-        )
+    check_labels(labels, len(image_set.class_names), len(images))

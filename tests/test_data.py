@@ -121,9 +121,9 @@ PICTURES = np.zeros((4, 8, 8, 1), np.uint8)
         (PICTURES[..., 0], [0] * 4, r"\(4, 8, 8\)"),
         (PICTURES.transpose(0, 3, 1, 2), [0] * 4, r"\(4, 1, 8, 8\)"),
         (PICTURES[:0], [], "at least one picture"),
-        (PICTURES, [0] * 3, "Expected 4 labels"),
-        (PICTURES, [0, 1, 2, 3], "labels must be 0 to 2, but got 0 to 3"),
-        (PICTURES, [-1, 0, 0, 0], "labels must be 0 to 2, but got -1 to 0"),
+        (PICTURES, [0] * 3, "each of 4 pictures, but got 3"),
+        (PICTURES, [0, 1, 2, 3], "because there are 3 classes, but got 3"),
+        (PICTURES, [-1, 0, 0, 0], "because there are 3 classes, but got -1"),
     ],
 )
 def test_impossible_sets_are_refused(images, labels, message):

@@ -1,4 +1,4 @@
-"""The classifier, the printed checks and the explorer."""
+"""The printed checks and the explorer."""
 
 import io
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils import DigitClassifier, Explorer, ImageSet, check, load_images
+from course_utils import Explorer, check
 
 # --- check -------------------------------------------------------------------------------------
 
@@ -49,70 +49,6 @@ def test_a_check_fails_outside_its_bounds(value, bounds, capsys):
 def test_a_check_without_bounds_is_refused():
     with pytest.raises(ValueError, match="at_least=, at_most= or both"):
         check("share", 1)
-
-
-# --- DigitClassifier -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return load_images("digits", size=16).split()
-
-
-@pytest.fixture(scope="module")
-def judge(parts):
-    return DigitClassifier(parts[0])
-
-
-def test_the_classifier_knows_digits_it_has_not_seen(parts, judge):
-    assert judge.accuracy(parts[1]) > 0.95
-
-
-def test_the_classifier_gives_probabilities_in_any_layout(parts, judge):
-    images = parts[1].scaled()[:50]
-    probabilities = judge.probabilities(images)
-    assert probabilities.shape == (50, 10)
-    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
-    channels_first = torch.from_numpy(images.transpose(0, 3, 1, 2))
-    np.testing.assert_array_equal(judge.probabilities(channels_first), probabilities)
-    shares = judge.class_shares(images)
-    assert shares.sum() == pytest.approx(1)
-    assert np.array_equal(shares, np.bincount(probabilities.argmax(1), minlength=10) / 50)
-    assert judge.confident_share(images, 0.0) == 1
-    assert judge.confident_share(images, 0.5) >= judge.confident_share(images, 0.99)
-
-
-def test_the_classifier_is_the_same_in_each_run(parts, judge):
-    images = parts[1].scaled()[:50]
-    again = DigitClassifier(parts[0]).probabilities(images)
-    assert np.array_equal(again, judge.probabilities(images))
-    assert not np.array_equal(DigitClassifier(parts[0], seed=1).probabilities(images), again)
-
-
-def test_one_class_repeated_fills_one_share(parts, judge):
-    eights = parts[0].images[parts[0].labels == 8]
-    assert judge.class_shares(eights)[8] > 0.98
-
-
-def test_noise_is_not_judged_with_confidence(judge):
-    noise = np.random.default_rng(0).uniform(-1, 1, (200, 16, 16, 1))
-    assert judge.confident_share(noise) < 0.7
-
-
-def test_other_sizes_are_refused(judge):
-    with pytest.raises(ValueError, match=r"trained on pictures of shape \(16, 16, 1\)"):
-        judge.probabilities(np.zeros((2, 28, 28, 1)))
-
-
-def test_colour_pictures_and_any_number_of_classes_are_judged():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 80, (60, 8, 8, 3), dtype=np.uint8)
-    labels = np.arange(60) % 3
-    images[np.arange(60), :, :, labels] += 150
-    coloured = ImageSet("colours", images, labels, ("red", "green", "blue"))
-    judge = DigitClassifier(coloured)
-    assert judge.accuracy(coloured) == 1
-    assert judge.class_shares(images).shape == (3,)
 
 
 # --- Explorer ------------------------------------------------------------------------------------
