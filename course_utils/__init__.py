@@ -6,7 +6,19 @@ Importing it imports neither PyTorch nor TensorFlow; :func:`setup` does, in the 
 from .checks import check
 from .data import DATA_SETS, ImageSet, load_images, one_hot
 from .explore import Explorer
-from .metrics import DigitClassifier, class_alignment, class_variance_ratios, matched_accuracy
+from .metrics import (
+    DigitClassifier,
+    class_alignment,
+    class_variance_ratios,
+    density_coverage,
+    frechet_distance,
+    kernel_distance,
+    matched_accuracy,
+    memorised_share,
+    precision_recall,
+    reverse_kl,
+    two_sample_accuracy,
+)
 from .parity import assert_twins, copy_weights, largest_difference
 from .plots import (
     COLOURS,
@@ -37,11 +49,17 @@ __all__ = [
     "class_alignment",
     "class_variance_ratios",
     "copy_weights",
+    "density_coverage",
+    "frechet_distance",
+    "kernel_distance",
     "largest_difference",
     "load_checkpoint",
     "load_images",
     "matched_accuracy",
+    "memorised_share",
     "one_hot",
+    "precision_recall",
+    "reverse_kl",
     "save_checkpoint",
     "setup",
     "show_densities",
@@ -53,4 +71,5 @@ __all__ = [
     "show_telemetry",
     "show_twins",
     "train",
+    "two_sample_accuracy",
 ]

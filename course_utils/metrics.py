@@ -174,3 +174,226 @@ def matched_accuracy(codes, labels):
     np.add.at(pairs, (codes, labels), 1)
     rows, label_of_code = linear_sum_assignment(pairs, maximize=True)
     return float(pairs[rows, label_of_code].sum() / len(labels)), label_of_code
+
+
+def frechet_distance(real, generated):
+    """Squared Wasserstein-2 distance of two Gaussians fitted to features (Heusel et al. 2017).
+
+    |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Between two finite samples of one distribution it is
+    not 0: for unit Gaussian features in d dimensions about 2d/N + d(d+1)/(2N). State it beside the
+    distance of real to real pictures of the same N.
+
+    Parameters
+    ----------
+    real, generated : array of shape (N, d) and (M, d)
+        Features; N and M should be well above d.
+
+    Returns
+    -------
+    float
+        At least 0, in squared units of the features.
+    """
+    real, generated = _feature_pair(real, generated)
+    mean_gap = real.mean(0) - generated.mean(0)
+    covariances = [np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, generated)]
+    # The eigenvalues of S S' are those of the symmetric S^(1/2) S' S^(1/2), which are real.
+    values, vectors = np.linalg.eigh(covariances[0])
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    product = np.linalg.eigvalsh(root @ covariances[1] @ root)
+    traces = sum(np.trace(covariance) for covariance in covariances)
+    return float(max(mean_gap @ mean_gap + traces - 2 * np.sqrt(np.maximum(product, 0)).sum(), 0))
+
+
+def kernel_distance(real, generated, subsets=50, subset_size=200, seed=0):
+    """Maximum mean discrepancy with the kernel (x . y / d + 1)^3 (Binkowski et al. 2018).
+
+    Unbiased: for two samples of one distribution it is 0 on average, for any N, and can be
+    slightly negative.
+
+    Parameters
+    ----------
+    real, generated : array of shape (N, d) and (M, d)
+        Features.
+    subsets, subset_size : int, optional
+        It is the mean over random subsets of this size.
+    seed : int, optional
+        Decides the subsets.
+
+    Returns
+    -------
+    mean, deviation : float
+        Mean over the subsets, and the standard deviation of one subset's value.
+    """
+    real, generated = _feature_pair(real, generated)
+    if subset_size > min(len(real), len(generated)):
+        raise ValueError(
+            f"subset_size is {subset_size}, but there are only "
+            f"{min(len(real), len(generated))} features of one kind."
+        )
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(subsets):
+        x, y = (
+            features[rng.choice(len(features), subset_size, replace=False)]
+            for features in (real, generated)
+        )
+        within = sum(_off_diagonal_mean(_cubic_kernel(sample, sample)) for sample in (x, y))
+        values.append(within - 2 * _cubic_kernel(x, y).mean())
+    return float(np.mean(values)), float(np.std(values))
+
+
+def _cubic_kernel(x, y):
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _off_diagonal_mean(matrix):
+    count = len(matrix)
+    return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
+
+
+def precision_recall(real, generated, k=3):
+    """Precision and recall by balls around features (Kynkaanniemi et al. 2019).
+
+    A ball around each feature reaches to its k-th neighbour of the same kind. Precision is the
+    share of generated features inside a real ball, recall the share of real ones inside a
+    generated ball.
+
+    Parameters
+    ----------
+    real, generated : array of shape (N, d) and (M, d)
+        Features; compare only scores with equal N and M.
+    k : int, optional
+        Which neighbour the radius reaches to.
+
+    Returns
+    -------
+    precision, recall : float
+        Between 0 and 1.
+    """
+    real, generated = _feature_pair(real, generated)
+    distances = _distances(real, generated)
+    precision = (distances <= _radii(real, k)[:, None]).any(axis=0).mean()
+    recall = (distances <= _radii(generated, k)[None, :]).any(axis=1).mean()
+    return float(precision), float(recall)
+
+
+def density_coverage(real, generated, k=5):
+    """Density and coverage (Naeem et al. 2020): balls around real features only.
+
+    Density is the number of real balls that a generated feature lies in, divided by k; coverage is
+    the share of real balls with a generated feature inside. An outlier among the generated
+    features changes neither by much. Two samples of one distribution, each of N, have a coverage of
+    1 - (N-1)...(N-k) / (2N-1)...(2N-k), which is .969 for k = 5 and large N.
+
+    Parameters
+    ----------
+    real, generated : array of shape (N, d) and (M, d)
+        Features.
+    k : int, optional
+        Which neighbour the radius reaches to.
+
+    Returns
+    -------
+    density, coverage : float
+        Density is at least 0 and can be above 1; coverage is between 0 and 1.
+    """
+    real, generated = _feature_pair(real, generated)
+    inside = _distances(real, generated) <= _radii(real, k)[:, None]
+    return float(inside.sum(axis=0).mean() / k), float(inside.any(axis=1).mean())
+
+
+def two_sample_accuracy(real, generated):
+    """Leave-one-out accuracy of a 1-nearest-neighbour classifier of real against generated.
+
+    One half: it cannot tell them apart. 1: it can. 0: each picture has a copy of the other kind
+    (Lopez-Paz and Oquab 2017; Xu et al. 2018).
+
+    Parameters
+    ----------
+    real, generated : array of shape (N, d)
+        Features, equally many of each: otherwise the larger kind wins by its number.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    real, generated = _feature_pair(real, generated)
+    if len(real) != len(generated):
+        raise ValueError(f"Give equally many of each, not {len(real)} and {len(generated)}.")
+    features = np.concatenate([real, generated])
+    distances = _distances(features, features)
+    np.fill_diagonal(distances, np.inf)
+    kinds = np.arange(len(features)) < len(real)
+    return float((kinds[distances.argmin(axis=1)] == kinds).mean())
+
+
+def memorised_share(train, held_out, generated, quantile=0.01):
+    """Share of generated features that are nearer to a training one than real pictures get.
+
+    Held-out real pictures give the scale: only a `quantile` of them lies as near to its nearest
+    training picture. So the floor is `quantile`, and copies of training pictures score 1.
+
+    Parameters
+    ----------
+    train, held_out, generated : array of shape (N, d), (M, d), (L, d)
+        Features of the training pictures, of real ones that were not trained on, and of samples.
+    quantile : float, optional
+        Share of the held-out pictures that counts as too near.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    train, held_out = _feature_pair(train, held_out)
+    _, generated = _feature_pair(train, generated)
+    near = np.quantile(_distances(train, held_out).min(axis=0), quantile)
+    return float((_distances(train, generated).min(axis=0) <= near).mean())
+
+
+def reverse_kl(shares, real_shares):
+    """KL divergence of generated from real class shares, sum of q log(q / p), in nats.
+
+    Its floor for N samples is about (classes - 1) / (2N). A class that is never drawn adds nothing
+    by itself: without one of ten classes it is log(10/9).
+
+    Parameters
+    ----------
+    shares, real_shares : array of shape (classes,)
+        q of the generated and p of the real pictures, each with a sum of 1; p above 0.
+
+    Returns
+    -------
+    float
+        At least 0; 0 if the shares are equal.
+    """
+    q, p = np.asarray(shares, float), np.asarray(real_shares, float)
+    if q.shape != p.shape or p.min() <= 0 or not np.allclose([q.sum(), p.sum()], 1):
+        raise ValueError("Give two lists of shares of equal length with a sum of 1, p above 0.")
+    drawn = q > 0
+    return float((q[drawn] * np.log(q[drawn] / p[drawn])).sum())
+
+
+def _feature_pair(first, second):
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"Features must be of shape (N, d) and (M, d), but got {first.shape} and "
+            f"{second.shape}."
+        )
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("Features must be finite numbers.")
+    return first, second
+
+
+def _distances(x, y):
+    from scipy.spatial.distance import cdist
+
+    return cdist(x, y)
+
+
+def _radii(features, k):
+    if k >= len(features):
+        raise ValueError(f"k is {k}, but there are only {len(features)} features.")
+    return np.sort(_distances(features, features), axis=1)[:, k]

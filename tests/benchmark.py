@@ -71,7 +71,7 @@ def benchmark_loop(block=100, rounds=5):
             start = time.perf_counter()
             for _ in range(block):
                 record = step(*next(batches))
-            float(record["g_loss"])
+            float(record["g_loss"].detach() if name == "PyTorch" else record["g_loss"])
             bare.append((time.perf_counter() - start) / block * 1e3)
             start = time.perf_counter()
             with contextlib.redirect_stdout(io.StringIO()):
