@@ -1,4 +1,4 @@
-"""Sliders and buttons over a picture; the picture is there without a live kernel, too."""
+"""Sliders, checkboxes and buttons over a picture; it is there without a live kernel, too."""
 
 from .plots import _bundle, figure_png
 
@@ -17,7 +17,8 @@ class Explorer:
         What the first picture shows, in words.
     sliders : dict, optional
         Name to (lowest, highest, start), or (lowest, highest, start, step); whole numbers make a
-        whole-number slider, a list of options makes a menu (its first entry is the start).
+        whole-number slider, a list of options makes a menu (its first entry is the start), and
+        True or False a checkbox that starts so.
     buttons : dict, optional
         Label to a function without arguments, called before the picture is drawn again.
     play : callable, optional
@@ -86,6 +87,8 @@ class Explorer:
         spec = self._sliders[name]
         if "options" in spec:
             kind = widgets.Dropdown
+        elif isinstance(spec["value"], bool):
+            kind = widgets.Checkbox
         elif isinstance(spec["step"], int):
             kind = widgets.IntSlider
         else:
@@ -99,6 +102,8 @@ class Explorer:
 
 def _control(name, spec):
     """Turn a slider's short form into the arguments of its widget."""
+    if isinstance(spec, bool):
+        return {"value": spec}
     if isinstance(spec, list):
         return {"options": spec, "value": spec[0]}
     lowest, highest, start, *step = spec

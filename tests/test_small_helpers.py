@@ -115,6 +115,20 @@ def test_one_number_that_is_not_whole_makes_a_fine_slider(spec, kind):
     assert len(children(shown, kind)) == 1
 
 
+def test_true_and_false_make_checkboxes_that_draw():
+    def cross(on=False, both=True):
+        return draw(3 if on else 1, kind="dots" if both else "line")
+
+    one = Explorer(cross, "A line.", {"on": False, "both": True})
+    shown = one._widget()
+    boxes = children(shown, widgets.Checkbox)
+    assert [(box.description, box.value) for box in boxes] == [("on", False), ("both", True)]
+    boxes[0].value = True
+    assert one.values == {"on": True, "both": True}
+    (picture,) = children(shown, widgets.Image)
+    assert picture.value == Explorer(cross, "A line.", {"on": True, "both": True}).set()
+
+
 def test_setting_values_draws_another_picture_and_moving_a_slider_the_same():
     one = explorer()
     still = one._repr_mimebundle_()["image/png"]
