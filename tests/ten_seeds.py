@@ -2,6 +2,7 @@
 
     python tests/ten_seeds.py notebooks/04_dcgan.ipynb
     python tests/ten_seeds.py notebooks/04_dcgan.ipynb --seeds 20 --data mnist
+    python tests/ten_seeds.py notebooks/10_stable_training.ipynb --set DIGIT_STEPS=6000
 
 Each seed is one run of all code cells in a fresh process, with `setup(seed)` given that seed and
 every `check(...)` recorded instead of raised, beside its seconds and peak memory (on Linux).
@@ -13,6 +14,7 @@ import argparse
 import contextlib
 import io
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -25,7 +27,18 @@ from tqdm import tqdm
 SEEDS = Path(__file__).parent / "seeds"
 
 
-def run_notebook(path, seed, data=None):
+def code_cells(path, settings=()):
+    """Code cells of a notebook, its lines ``NAME = ...`` replaced by ``settings``."""
+    cells = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    for name, value in (setting.split("=", 1) for setting in settings):
+        line = re.compile(rf"^{re.escape(name)} = .*$", re.MULTILINE)
+        if not any(line.search(cell) for cell in cells):
+            raise ValueError(f"no line of {path} reads {name} = ..., so it cannot be set")
+        cells = [line.sub(f"{name} = {value}", cell) for cell in cells]
+    return cells
+
+
+def run_notebook(path, seed, data=None, settings=()):
     """Run all code cells of a notebook in this process; return what its checks measured."""
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -44,13 +57,12 @@ def run_notebook(path, seed, data=None):
             data if name == "digits" else name, *args, **kwargs
         )
     shell = InteractiveShell.instance()
-    for index, cell in enumerate(nbformat.read(path, as_version=4).cells):
-        if cell.cell_type == "code":
-            with contextlib.redirect_stdout(io.StringIO()):
-                result = shell.run_cell(cell.source)
-            if not result.success:
-                error = result.error_in_exec or result.error_before_exec
-                raise RuntimeError(f"{path}, cell {index}, seed {seed}: {error!r}")
+    for index, cell in enumerate(code_cells(path, settings)):
+        with contextlib.redirect_stdout(io.StringIO()):
+            result = shell.run_cell(cell)
+        if not result.success:
+            error = result.error_in_exec or result.error_before_exec
+            raise RuntimeError(f"{path}, code cell {index}, seed {seed}: {error!r}")
     return measured
 
 
@@ -86,16 +98,24 @@ def main():
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--data", help="a data set to use where the notebook loads `digits`")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="replace the notebook's line NAME = ..., for example by a longer training",
+    )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one is not None:
         start = time.perf_counter()
-        measured = run_notebook(chosen.notebook, chosen.one, chosen.data)
+        measured = run_notebook(chosen.notebook, chosen.one, chosen.data, chosen.settings)
         record = {"seed": chosen.one, "seconds": round(time.perf_counter() - start, 1)}
         record["peak_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
         print(json.dumps(record | {"measured": measured}))
         return
-    name = chosen.notebook.stem + (f"-{chosen.data}" if chosen.data else "")
+    name = "-".join([chosen.notebook.stem, *filter(None, [chosen.data]), *chosen.settings])
     SEEDS.mkdir(exist_ok=True)
     results = SEEDS / f"{name}.jsonl"
     records = (
@@ -105,6 +125,7 @@ def main():
     for seed in tqdm(todo, desc=name, unit="seed"):
         command = [sys.executable, __file__, str(chosen.notebook), "--one", str(seed)]
         command += ["--data", chosen.data] if chosen.data else []
+        command += [f"--set={setting}" for setting in chosen.settings]
         child = subprocess.run(command, capture_output=True, text=True)
         if child.returncode:
             sys.exit(f"seed {seed} failed:\n{child.stderr}")
