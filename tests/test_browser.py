@@ -1,4 +1,4 @@
-"""Chapter 00 in a real JupyterLab in a real browser, as a student opens it."""
+"""JupyterLab in a real browser: chapter 00 as a student opens it, and controls that redraw."""
 
 import contextlib
 import json
@@ -11,6 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -21,7 +22,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 @pytest.fixture
 def lab(tmp_path):
-    """Serve a copy of the notebooks; yield the address of JupyterLab."""
+    """Serve a copy of the notebooks; yield its folder and the address of a notebook in it."""
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,16 +47,50 @@ def lab(tmp_path):
                 json.load(urllib.request.urlopen(status, timeout=5))
                 break
             time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token=test"
+        yield tmp_path / "notebooks", f"http://127.0.0.1:{port}/lab/tree/{{}}?token=test"
     finally:
         server.terminate()
         server.wait(30)
 
 
-@pytest.mark.skipif(BROWSER is None, reason=f"needs one of {', '.join(BROWSERS)} on the PATH")
-def test_chapter_00_runs_in_jupyterlab(lab):
+needs_a_browser = pytest.mark.skipif(
+    BROWSER is None, reason=f"needs one of {', '.join(BROWSERS)} on the PATH"
+)
+FINISHED = """() => {
+    const cells = window.jupyterapp.shell.currentWidget.content.model.cells;
+    return [...cells].every(cell => cell.type !== 'code' || cell.executionState === 'idle'
+                                    && cell.executionCount);
+}"""
+
+
+@contextlib.contextmanager
+def run_in_browser(address):
+    """Open a notebook, run all cells without their stored outputs, and yield the page."""
     from playwright.sync_api import sync_playwright
 
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1300, "height": 900})
+        page.goto(address, timeout=120_000)
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
+        page.wait_for_function("window.jupyterapp.shell.currentWidget?.sessionContext?.isReady")
+        for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
+            page.evaluate(f"window.jupyterapp.commands.execute('{command}')")
+        page.wait_for_function(FINISHED, timeout=180_000)
+        yield page
+        browser.close()
+
+
+def outputs_of(page):
+    return page.evaluate(
+        "[...window.jupyterapp.shell.currentWidget.content.model.cells]"
+        ".filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())"
+    )
+
+
+@needs_a_browser
+def test_chapter_00_runs_in_jupyterlab(lab):
+    _, address = lab
     name = "00_start_here.ipynb"
     notebook = json.loads((NOTEBOOKS / name).read_text())
     figures = sum(
@@ -63,25 +98,49 @@ def test_chapter_00_runs_in_jupyterlab(lab):
         for cell in notebook["cells"]
         for output in cell.get("outputs", [])
     )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1300, "height": 900})
-        page.goto(lab.format(name), timeout=120_000)
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
-        page.wait_for_function("window.jupyterapp.shell.currentWidget?.sessionContext?.isReady")
-        # Without the stored outputs, what is counted below must come from this run.
-        for command in ("notebook:clear-all-cell-outputs", "notebook:run-all-cells"):
-            page.evaluate(f"window.jupyterapp.commands.execute('{command}')")
-        finished = """() => {
-            const cells = window.jupyterapp.shell.currentWidget.content.model.cells;
-            return [...cells].every(cell => cell.type !== 'code' || cell.executionState === 'idle'
-                                            && cell.executionCount);
-        }"""
-        page.wait_for_function(finished, timeout=180_000)
-        outputs = page.evaluate(
-            "[...window.jupyterapp.shell.currentWidget.content.model.cells]"
-            ".filter(cell => cell.type === 'code').flatMap(cell => cell.outputs.toJSON())"
-        )
-        browser.close()
+    with run_in_browser(address.format(name)) as page:
+        outputs = outputs_of(page)
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == figures
+
+
+EXPLORER = """
+from course_utils import Explorer
+from matplotlib.figure import Figure
+
+def draw(framework, slope, grid):
+    figure = Figure(figsize=(3, 2))
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, slope], ":" if framework == "PyTorch" else "-")
+    axis.grid(grid)
+    return figure
+
+sliders = {"framework": ["PyTorch", "TensorFlow"], "slope": (0, 9, 3), "grid": False}
+Explorer(draw, "A line.", sliders=sliders, buttons={"again": lambda: None})
+"""
+
+
+@needs_a_browser
+def test_each_control_of_an_explorer_redraws_its_picture(lab):
+    folder, address = lab
+    cell = nbformat.v4.new_code_cell(EXPLORER)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, folder / "explorer.ipynb")
+    with run_in_browser(address.format("explorer.ipynb")) as page:
+        picture = page.locator(".jupyter-widgets img")
+        picture.wait_for()
+
+        def redrawn(act):
+            before = picture.get_attribute("src")
+            act()
+            page.wait_for_function(
+                "old => document.querySelector('.jupyter-widgets img').src !== old",
+                arg=before,
+                timeout=20_000,
+            )
+
+        redrawn(lambda: page.locator(".noUi-handle").press("ArrowRight"))
+        redrawn(lambda: page.locator(".jupyter-widgets select").select_option("TensorFlow"))
+        redrawn(lambda: page.locator(".jupyter-widgets input[type=checkbox]").click())
+        assert page.locator(".jupyter-widgets button").count() == 1
