@@ -41,7 +41,6 @@ FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 SAMPLES = 2000
 MOMENTS = (1, 2, 3, 4, 5, 7, 10, 14, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480)
 SHOWN = (5, 10, 30, 60, 120, 240)
-ROBUST_STOP = "digits_torch = train("  # the cell of chapter 10 that trains the recipe
 LEVELS = (150, 100, 50, 30, 20, 10, 5)
 
 
@@ -84,7 +83,7 @@ def from_notebook(notebook, stop):
     raise ValueError(f"no cell of {notebook} contains {stop!r}")
 
 
-def chapter_04(framework, _robust):
+def chapter_04(framework):
     """Return step, batches and sample() of chapter 04's DCGAN."""
     space = from_notebook(NOTEBOOKS / "04_dcgan.ipynb", "learn, held_out = images.split(")
     short = "torch" if framework == "torch" else "tf"
@@ -96,9 +95,9 @@ def chapter_04(framework, _robust):
     return step, batches, lambda: space[f"sample_{short}"](G, z)
 
 
-def robust(framework, notebook):
+def robust(framework):
     """Return step, batches and sample() of chapter 10's recipe, with rates that never fall."""
-    space = from_notebook(notebook, ROBUST_STOP)
+    space = from_notebook(NOTEBOOKS / "10_stable_training.ipynb", "digits_torch = train(")
     G, D, G_mean, step = space["make_digit_gan_torch"]()
     short = "torch"
     if framework == "tensorflow":
@@ -112,12 +111,7 @@ def robust(framework, notebook):
     return step, batches, lambda: space[f"draw_digits_{short}"](G_mean, z)
 
 
-def has_robust(notebook):
-    """Whether there is such a notebook, with the cell that trains the robust recipe."""
-    return notebook.exists() and ROBUST_STOP in notebook.read_text()
-
-
-def peer(framework, _robust):
+def peer(framework):
     """Return step, batches and sample() of the tutorial's recipe."""
     runtime = course_utils.setup(seed=0)
     learned, _ = load_mnist()
@@ -230,9 +224,9 @@ def peer_torch(z_samples):
 RECIPES = {"chapter 04": chapter_04, "robust": robust, "peer": peer}
 
 
-def train_one(recipe, framework, seconds, notebook, output):
+def train_one(recipe, framework, seconds, output):
     """Train one recipe for so many seconds; store samples of each moment, as bytes."""
-    step, batches, sample = RECIPES[recipe](framework, notebook)
+    step, batches, sample = RECIPES[recipe](framework)
     moments = [moment for moment in MOMENTS if moment < seconds] + [seconds]
     spent, steps, pictures = 0.0, 0, []
     name = f"{recipe}, {FRAMEWORKS[framework]}"
@@ -344,28 +338,21 @@ def main():
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--seconds", type=float, default=120, help="of training, a recipe")
     parser.add_argument("--peer-seconds", type=float, default=240, help="of training, the peer")
-    parser.add_argument(
-        "--robust", type=Path, default=NOTEBOOKS / "10_stable_training.ipynb", help="its notebook"
-    )
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         recipe, framework, output = chosen.one
-        train_one(recipe, framework, chosen.seconds, chosen.robust, output)
+        train_one(recipe, framework, chosen.seconds, output)
         return
     load_mnist()  # Say at once if it is missing.
-    recipes = list(chosen.recipes)
-    if "robust" in recipes and not has_robust(chosen.robust):
-        print(f"robust: left out, {chosen.robust.name} has no cell with {ROBUST_STOP!r}")
-        recipes.remove("robust")
     curves, speeds = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        runs = [(recipe, framework) for recipe in recipes for framework in FRAMEWORKS]
+        runs = [(recipe, framework) for recipe in chosen.recipes for framework in FRAMEWORKS]
         for recipe, framework in runs:
             seconds = chosen.peer_seconds if recipe == "peer" else chosen.seconds
             output = Path(folder) / f"{recipe}-{framework}.npz"
             command = [sys.executable, __file__, "--one", recipe, framework, str(output)]
-            command += ["--seconds", str(seconds), "--robust", str(chosen.robust)]
+            command += ["--seconds", str(seconds)]
             if subprocess.run(command).returncode:
                 sys.exit(f"{recipe} in {FRAMEWORKS[framework]} failed.")
         score = Scorer()  # After the trainings: its threads must not disturb them.
