@@ -2,6 +2,7 @@
 
     COURSE_DATA=folder python tests/time_to_quality.py
     COURSE_DATA=folder python tests/time_to_quality.py --seconds 10 --recipes peer "chapter 04"
+    COURSE_DATA=folder python tests/time_to_quality.py --figure docs/time_to_quality.png
 
 The folder must hold MNIST, as torchvision stores it. Run it on a quiet machine; with two cores the
 whole takes about 20 minutes. Each recipe trains from scratch in each framework, in a fresh process:
@@ -29,11 +30,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 from tqdm import tqdm
 
 import course_utils
+from course_utils.plots import COLOURS, figure_png
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign)
@@ -333,17 +336,39 @@ def report_ratios(curves):
         print(f"{recipe:24}" + "".join(f"{cell:>9}" for cell in cells))
 
 
+def draw(curves, path):
+    """Draw the scores over the seconds, a line for each recipe and framework."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
+    styles = dict(zip(RECIPES, ("--", "-", ":"), strict=True))
+    for (recipe, framework), curve in curves.items():
+        name = FRAMEWORKS[framework]
+        scores = [score for score, _, _ in curve.values()]
+        label, colour = f"{recipe}, {name}", COLOURS[name]
+        axis.loglog(list(curve), scores, styles[recipe], color=colour, label=label)
+    axis.axhline(1, color=COLOURS["real"], lw=4, alpha=0.35)
+    axis.set(xlabel="seconds of training on MNIST", ylabel="Fréchet distance, real digits: 1")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.legend(frameon=False, fontsize=9, loc="lower left")
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_bytes(figure_png(figure))
+    temporary.replace(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--seconds", type=float, default=120, help="of training, a recipe")
     parser.add_argument("--peer-seconds", type=float, default=240, help="of training, the peer")
+    parser.add_argument("--figure", type=Path, help="draw the scores into this PNG file, too")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         recipe, framework, output = chosen.one
         train_one(recipe, framework, chosen.seconds, output)
         return
+    if chosen.figure and not chosen.figure.parent.is_dir():
+        parser.error(f"the folder of --figure {chosen.figure} does not exist")
     load_mnist()  # Say at once if it is missing.
     curves, speeds = {}, {}
     with tempfile.TemporaryDirectory() as folder:
@@ -364,6 +389,8 @@ def main():
             curves[recipe, framework] = curve
     print(f"\nfloor: Frechet distance {score.floor:.2f}, real against real, {SAMPLES:,} of each")
     report(curves, speeds)
+    if chosen.figure:
+        draw(curves, chosen.figure)
 
 
 if __name__ == "__main__":
