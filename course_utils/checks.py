@@ -1,10 +1,22 @@
-"""Checks that a cell prints as facts: a bound that held, never the number that varies."""
+"""Checks that a cell prints: what was measured, and the bounds that it kept."""
+
+import math
+import re
+
+# A printed check. nbval's sanitiser (tests/sanitize.cfg) masks the value alone, so that a reader
+# sees what was measured and a stored name or bound is still compared.
+CHECK_LINE = re.compile(
+    r"^(?P<what>.+): (?P<value>\S+) "
+    r"\((?:at least (?P<at_least>\S+?))?(?: and )?(?:at most (?P<at_most>\S+))?\)$",
+    re.MULTILINE,
+)
 
 
 def check(what, value, at_least=None, at_most=None):
-    """Assert that a measured value keeps its bounds, and print the bounds.
+    """Assert that a measured value keeps its bounds, and print both.
 
-    The printed line holds on any machine, so nbval can compare it.
+    The line reads ``PyTorch, confident share: 0.73 (at least 0.65)``. The value differs from
+    machine to machine; nbval compares the name and the bounds.
 
     Parameters
     ----------
@@ -13,24 +25,30 @@ def check(what, value, at_least=None, at_most=None):
     value : float
         The measured value.
     at_least, at_most : float, optional
-        Bounds, both inclusive; at least one of them.
+        Finite bounds, both inclusive; at least one of them.
 
     Raises
     ------
     AssertionError
         If the value is outside the bounds or not a number, with the value.
     ValueError
-        If no bound was given.
+        If no bound was given, or one that every value keeps, or a name of several lines.
     """
-    bounds = [
-        f"{word} {bound:g}"
-        for word, bound in (("at least", at_least), ("at most", at_most))
-        if bound is not None
-    ]
-    if not bounds:
+    given = {"at least": at_least, "at most": at_most}
+    given = {word: float(bound) for word, bound in given.items() if bound is not None}
+    if not given:
         raise ValueError(f"check({what!r}, ...) needs at_least=, at_most= or both.")
-    value = float(value)
-    inside = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
-    if not inside:
-        raise AssertionError(f"{what}: {value:.6g}, expected {' and '.join(bounds)}.")
-    print(f"{what}: {' and '.join(bounds)}")
+    if not all(math.isfinite(bound) for bound in given.values()):
+        raise ValueError(f"check({what!r}, ...) has a bound that asks nothing: {given}.")
+    if not what.strip() or "\n" in what:
+        raise ValueError(f"check({what!r}, ...) needs a name of one line.")
+    value = float(value) + 0.0  # -0.0 is 0.
+    bounds = " and ".join(f"{word} {bound:g}" for word, bound in given.items())
+    if not given.get("at least", -math.inf) <= value <= given.get("at most", math.inf):
+        raise AssertionError(f"{what}: {value:.6g}, expected {bounds}.")
+    print(f"{what}: {_readable(value)} ({bounds})")
+
+
+def _readable(value):
+    """Three digits are what a reader takes in; a count is shown whole."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e6 else f"{value:.3g}"

@@ -5,7 +5,7 @@ Each rule takes a notebook and yields the breaches it finds, in words.
 
 import re
 
-from course_utils.build import FORBIDDEN
+from build import FORBIDDEN
 
 IGNORE = "nbval-ignore-output"
 SECTIONS = ("**You will**", "**You need**", "Common failures", "Recap", "Further reading")
@@ -23,7 +23,7 @@ def tags(cell):
 def executed_in_order(book):
     counts = [cell.execution_count for cell in code_cells(book)]
     if counts != list(range(1, len(counts) + 1)):
-        yield f"execution counts are {counts}: run course_utils.build execute"
+        yield f"execution counts are {counts}: run tools/build.py execute"
 
 
 def no_tags_but_ignore(book):

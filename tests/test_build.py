@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
-from course_utils import build
-from course_utils.build import BuildError, execute, normalise
+import build
+from build import BuildError, execute, normalise
 
 v4 = nbformat.v4
 
@@ -169,6 +169,6 @@ def test_the_command_line_ends_with_one_clear_error(path, tmp_path, monkeypatch,
 
 def test_the_command_line_executes_what_it_is_given(path, run_python):
     nbformat.write(notebook("6 * 7"), path)
-    child = run_python(f"from course_utils.build import main\nmain(['execute', {str(path)!r}])")
+    child = run_python(f"from build import main\nmain(['execute', {str(path)!r}])")
     assert child.returncode == 0, child.stderr
     assert nbformat.read(path, as_version=4).cells[1].outputs[0].data["text/plain"] == "42"

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from course_utils import COLOURS
-from course_utils.build import execute
+from build import execute
 from course_utils.plots import figure_png
 
 ROOT = Path(__file__).resolve().parents[1]

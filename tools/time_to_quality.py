@@ -1,8 +1,8 @@
 """Measure how good samples are after so many seconds of training on MNIST, for three recipes.
 
-    COURSE_DATA=folder python tests/time_to_quality.py
-    COURSE_DATA=folder python tests/time_to_quality.py --seconds 10 --recipes peer "chapter 04"
-    COURSE_DATA=folder python tests/time_to_quality.py --figure docs/time_to_quality.png
+    COURSE_DATA=folder python tools/time_to_quality.py
+    COURSE_DATA=folder python tools/time_to_quality.py --seconds 10 --recipes peer "chapter 04"
+    COURSE_DATA=folder python tools/time_to_quality.py --figure docs/time_to_quality.png
 
 The folder must hold MNIST, as torchvision stores it. Run it on a quiet machine; with two cores the
 whole takes about 20 minutes. Each recipe trains from scratch in each framework, in a fresh process:

@@ -1,9 +1,9 @@
 """Measure speed and memory as ratios in one run; run it on a quiet machine.
 
-python tests/benchmark.py            # everything, about ten minutes
-python tests/benchmark.py loop       # the training loop of chapter 04 against the bare step
-python tests/benchmark.py setup      # the set-up cell against the bare imports
-python tests/benchmark.py notebooks  # seconds and peak memory of each notebook
+python tools/benchmark.py            # everything, about ten minutes
+python tools/benchmark.py loop       # the training loop of chapter 04 against the bare step
+python tools/benchmark.py setup      # the set-up cell against the bare imports
+python tools/benchmark.py notebooks  # seconds and peak memory of each notebook
 """
 
 import argparse

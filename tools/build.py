@@ -1,4 +1,4 @@
-"""Author's commands: ``python -m course_utils.build execute [notebook ...]``.
+"""Author's commands: ``python tools/build.py execute [notebook ...]``.
 
 ``execute`` runs notebooks from top to bottom in fresh kernels and stores normalised outputs: what
 it writes differs between two runs only where the results do.
@@ -140,7 +140,7 @@ def _refuse(cell, where):
 
 def main(arguments=None):
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m course_utils.build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python tools/build.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("execute", help="run notebooks and store their normalised outputs")
     run.add_argument("notebooks", nargs="*", type=Path, help="all in notebooks/ if left out")
