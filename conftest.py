@@ -1,8 +1,11 @@
-"""What nbval does not do: compare the pictures of compared cells, and refuse every network.
+"""What nbval does not do: compare pictures, refuse every network, and share out the cores.
 
 nbval compares text and skips PNGs. Here each picture of a compared cell must be there, have the
 stored size, show something, and look like the stored one to a perceptual hash: other fonts or
 smoothing pass; a moved curve, a changed bar, swapped panels or swapped colours do not.
+
+With `-n auto` (pyproject.toml) notebooks run side by side, each on a worker of its own with its
+share of the cores. Two trainings that both use all cores would slow each other down tenfold.
 """
 
 import base64
@@ -13,8 +16,11 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
+import psutil
+import pytest
 from nbval.plugin import IPyNbCell
 from PIL import Image
+from xdist.scheduler import LoadFileScheduling
 
 OFFLINE = Path(__file__).parent / "tests" / "offline"
 PIXELS = 6  # Another font moves the edge of a tightly cut figure by this much.
@@ -23,10 +29,45 @@ HASH_SIZE = 16
 # Of 256 bits, in the part and colour channel that differs most. Measured on eight kinds of figure:
 # fonts, hinting and smoothing change up to 22 bits; changes of content at least 40.
 BITS = 30
+WORKER_MEMORY = 5 * 2**30  # A worker with both frameworks, and the largest notebook's kernel.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
-def pytest_configure():
-    """Refuse the network here, in every child Python and in every kernel."""
+def pytest_xdist_auto_num_workers():
+    """For `-n auto`: one worker a core, as many as memory holds; no worker on a single core."""
+    workers = min(_cores(), psutil.virtual_memory().total // WORKER_MEMORY)
+    return int(workers) if workers > 1 else 0
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """A notebook's cells stay together, but each notebook that runs twice is a job of its own."""
+    return _OneKernelAJob(config, log)
+
+
+class _OneKernelAJob(LoadFileScheduling):
+    def _split_scope(self, nodeid):
+        return nodeid if "test_run_twice.py" in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_collection_modifyitems(items):
+    """Long jobs first, so that no worker is left with one while the others are done."""
+    items.sort(
+        key=lambda item: (isinstance(item, IPyNbCell), "run_twice" in item.nodeid), reverse=True
+    )
+
+
+def _cores():
+    """Cores that this process may use; a container's share, where the system tells."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Share the cores among workers; refuse the network here, in child Pythons and in kernels."""
+    workers = len(config.getoption("tx", None) or [])
+    for name in THREADS if workers else ():
+        os.environ.setdefault(name, str(max(1, _cores() // workers)))
     path = os.environ.get("PYTHONPATH")
     if str(OFFLINE) not in (path or "").split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(OFFLINE), path)))

@@ -13,6 +13,7 @@ margin of a quarter of the spread.
 """
 
 import argparse
+import ast
 import contextlib
 import hashlib
 import io
@@ -50,9 +51,11 @@ def code_cells(path, settings=()):
 
 
 def fingerprint(path, settings=()):
-    """Eight digits that change when a notebook's code does, its bounds left aside."""
-    code = re.sub(r"(at_least|at_most)=[^,)]+", r"\1", "\n".join(code_cells(path, settings)))
-    return hashlib.sha256(re.sub(r"\s+", " ", code).encode()).hexdigest()[:8]
+    """Eight digits that change when a notebook's code does, its layout and bounds left aside."""
+    tree = ast.parse("\n".join(code_cells(path, settings)))
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        call.keywords = [k for k in call.keywords if k.arg not in ("at_least", "at_most")]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:8]
 
 
 def run_notebook(path, seed, data=None, settings=()):
