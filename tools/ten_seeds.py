@@ -124,7 +124,7 @@ def rounded_outwards(lower, upper):
         if number == 0 or not math.isfinite(number):
             return number
         unit = 10.0 ** (math.floor(math.log10(abs(number))) - 1)
-        return float(f"{towards(number / unit) * unit:.12g}")
+        return float(f"{towards(round(number / unit, 6)) * unit:.12g}")
 
     return two_digits(lower, math.floor), two_digits(upper, math.ceil)
 
