@@ -1,10 +1,13 @@
 """The author's command: what it stores, what it refuses, and what it leaves alone."""
 
-import nbformat
-import pytest
+import sys
 
 import build
+import nbformat
+import pytest
 from build import BuildError, execute, normalise
+from private import forbidden
+from tqdm import tqdm
 
 v4 = nbformat.v4
 
@@ -16,6 +19,11 @@ def notebook(*sources, **metadata):
 
 def stream(text, name="stdout"):
     return v4.new_output("stream", name=name, text=text)
+
+
+def bar(share):
+    """Return a progress bar as tqdm draws it."""
+    return f"\rtrain: {share:3}%|███       | {share}/100 [00:01<00:02, 33.30step/s]"
 
 
 def displayed(**data):
@@ -54,20 +62,32 @@ def test_only_tags_remain_of_the_metadata():
     ("text", "kept"),
     [
         ("a fact\n", "a fact\n"),
-        ("\rtrain:  0%\rtrain: 50%\rtrain: 100%\nPyTorch: done\n", "PyTorch: done\n"),
-        ("one\n\rbar 100%\ntwo\n", "one\ntwo\n"),
-        ("\rbar\r   \r", None),
-        ("\rfirst 100%\n\rsecond 100%\n", None),
-        ("\rbar  50%\r         \ra fact\n", "a fact\n"),
+        ("within 95% of\n[00:05] is no bar\n", "within 95% of\n[00:05] is no bar\n"),
+        ("{0}{50}{100}\nPyTorch: done\n", "PyTorch: done\n"),
+        ("one\n{0}{100}\ntwo\n", "one\ntwo\n"),
+        ("{0}\r   \r", None),
+        ("{100}\n{100}\n", None),
+        ("{50}\r         \ra fact\n", "a fact\n"),
+        ("\rcount: 3it [00:01,  2.90it/s]\n", None),
+        ("\rlong: 100%|##| 9/9 [1:02:03<00:00,  2.90it/s]\n", None),
     ],
 )
 def test_progress_bars_are_removed(text, kept):
+    for share in (0, 50, 100):
+        text = text.replace(f"{{{share}}}", bar(share))
     assert [output.text for output in normalised(stream(text))] == ([kept] if kept else [])
 
 
-@pytest.mark.parametrize("cuts", [[3], [1, 4, 5], [2, 9, 20]])
+def test_a_bar_is_what_tqdm_draws(capsys):
+    for _ in tqdm(range(3), "train", file=sys.stdout):
+        pass
+    print("trained")
+    assert [o.text for o in normalised(stream(capsys.readouterr().out))] == ["trained\n"]
+
+
+@pytest.mark.parametrize("cuts", [[3], [1, 4, 5], [2, 9, 20, 60]])
 def test_where_the_kernel_cut_a_stream_makes_no_difference(cuts):
-    text = "\rtrain:  0%\rtrain: 100%\nPyTorch: done\n"
+    text = f"{bar(0)}{bar(100)}\nPyTorch: done\n"
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
     assert [output.text for output in normalised(*map(stream, pieces))] == ["PyTorch: done\n"]
     shown = displayed(text_plain="between")
@@ -97,10 +117,82 @@ def test_what_differs_between_machines_is_refused(output, message):
         normalised(output)
 
 
-@pytest.mark.parametrize(
-    "text", ["and/or", "7/14/28", "https://example.org/home/x", "x/tmp/y", "0xff", "a / b"]
-)
+PATHS = [
+    "/home/me",
+    "/root/x",
+    "/tmp/x.png",
+    "/opt/conda/lib",
+    "/mnt/c/Users/me",
+    "/content/drive/MyDrive",
+    "/Volumes/disk/x",
+    "/usr/lib/python3",
+    "/var/folders/ab/x",
+    "/private/var/x",
+    "/media/me/stick",
+    "/srv/data",
+    "/kaggle/input/mnist",
+    "/workspace/gan",
+    "/Users/me/gan",
+    "/any-root/of-a-cluster/me",
+    "file:///home/me/x",
+    "C:\\Users\\me",
+    "c:\\data",
+    "D:/data/me",
+    r"E:\\data\\me",
+    "\\\\server\\share\\me",
+    r"'\\\\server\\share'",
+]
+AROUND = [
+    "{}",
+    "saved in {}",
+    "'{}'",
+    '<a href="{}">',
+    "({})",
+    "PATH={}",
+    "File {}, line 3",
+    "a:{}",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_absolute_path_is_found_on_every_system(path):
+    found = [list(forbidden(around.format(path))) for around in AROUND]
+    assert all(found), list(zip(AROUND, found, strict=True))
+    assert {what for pieces in found for what, _ in pieces} == {"an absolute path"}
+
+
+NO_PATHS = [
+    "and/or",
+    "7/14/28",
+    "https://example.org/home/x",
+    "https://example.org:8080/opt/x?y=/a",
+    "x/tmp/y",
+    "../docs/usr/x",
+    "~/data/mnist",
+    "$COURSE_DATA/mnist/raw",
+    "0xff",
+    "a / b / c",
+    "(p + q)/m/n",
+    "[p]/q/r",
+    "D(x)/D(y)/2",
+    "<td>1</td><td>2</td>",
+    'src="data:image/png;base64,iVBO/ab/cd+/ef/gh//ij/kl=="',
+    r"$G:\mathbb{R}^z \to \mathbb{R}^x$",
+    r"$f:\Omega\to\mathbb{R}$",
+    r"$$G:\mathbb{R}^z\\ D:\mathbb{R}^x$$",
+    "\\begin{aligned}a &= b \\\\\nc:\\alpha\\beta\\\\x\\y\\end{aligned}",
+    r"\frac{a}{b}",
+    "D: 3, G: 4",
+    "PyTorch:\\n",
+    "real/fake, D/G",
+    "28 x 28",
+    "text/html, image/png",
+]
+
+
+@pytest.mark.parametrize("text", NO_PATHS)
 def test_what_only_looks_like_a_path_or_an_address_is_kept(text):
+    assert list(forbidden(text)) == []
     assert normalised(stream(text))[0].text == text
 
 

@@ -5,19 +5,25 @@ import sys
 from pathlib import Path
 
 import nbformat
-import notebook_rules
 import pytest
-from notebook_rules import IGNORE, RULES
+from build import METADATA
+from example_notebooks import BREACHES, CHEATS, HONEST, good, with_cells
+from notebook_rules import CHAPTERS, RULES, checked
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-v4 = nbformat.v4
+BY_NAME = {rule.__name__: rule for rule in RULES}
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def book(request):
+    """Read each notebook once."""
+    return nbformat.read(request.param, as_version=4)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook(path, rule):
-    assert list(rule(nbformat.read(path, as_version=4))) == []
+def test_notebook(book, rule):
+    assert list(rule(book)) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -26,9 +32,14 @@ def test_a_notebook_is_valid_and_small(path):
     assert path.stat().st_size < 2_000_000
 
 
+def test_no_chapter_is_missing_and_none_is_unknown():
+    assert tuple(path.stem for path in NOTEBOOKS) == CHAPTERS
+    assert [int(name[:2]) for name in CHAPTERS] == list(range(len(CHAPTERS)))
+
+
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=lambda c: c[0])
 def test_code_is_clean(command):
-    places = ["notebooks", "course_utils", "tests", "conftest.py"]
+    places = ["notebooks", "course_utils", "tools", "tests", "conftest.py"]
     ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", *places]
     child = subprocess.run(ruff, cwd=ROOT, capture_output=True, text=True)
     assert child.returncode == 0, child.stdout + child.stderr
@@ -37,63 +48,8 @@ def test_code_is_clean(command):
 # --- tests of the rules ------------------------------------------------------------------------
 
 
-def good():
-    """Return a notebook that keeps every rule: set-up, training, check, and facts."""
-    frame = (
-        "# Learn a thing\n\nAbout 1 minute on two CPU cores.\n\n**You will** see.\n\n**You need** "
-    )
-    ends = "## Common failures\n\n## Recap\n\n## Further reading"
-    sources = ["from course_utils import setup\n\nruntime = setup(seed=0)", "train()", "check()"]
-    sources += [f"print({n})" for n in range(4)]
-    book = v4.new_notebook(cells=[v4.new_markdown_cell(frame)])
-    for count, source in enumerate(sources, start=1):
-        output = v4.new_output("stream", text=f"{count}\n")
-        cell = v4.new_code_cell(source, execution_count=count, outputs=[output])
-        book.cells.append(cell)
-    book.cells[2].metadata["tags"] = [IGNORE]
-    data = {"image/png": "abc", "text/plain": "Two curves that cross."}
-    book.cells[4].outputs = [v4.new_output("display_data", data)]
-    book.cells.append(v4.new_markdown_cell(ends))
-    return book
-
-
 def test_a_good_notebook_keeps_every_rule():
     assert [breach for rule in RULES for breach in rule(good())] == []
-
-
-def output(text="x", name="stdout"):
-    return [v4.new_output("stream", text=text, name=name)]
-
-
-def described_as(text):
-    return [v4.new_output("display_data", {"image/png": "abc", "text/plain": text})]
-
-
-BREACHES = [
-    ("executed_in_order", 3, {"execution_count": None}),
-    ("executed_in_order", 3, {"execution_count": 7}),
-    ("no_tags_but_ignore", 3, {"metadata": {"tags": ["nbval-skip"]}}),
-    ("no_tags_but_ignore", 3, {"metadata": {"tags": ["raises-exception"]}}),
-    ("no_tags_but_ignore", 0, {"metadata": {"tags": ["mine"]}}),
-    ("no_tags_but_ignore", 3, {"source": "# NBVAL_SKIP\nprint(1)"}),
-    ("no_tags_but_ignore", 3, {"source": "print(1)  # NBVAL_IGNORE_OUTPUT"}),
-    ("ignored_cells_are_checked", 3, {"outputs": []}),
-    ("ignored_cells_are_checked", 3, {"metadata": {"tags": [IGNORE]}}),
-    ("ignored_cells_are_checked", 7, {"metadata": {"tags": [IGNORE]}}),
-    ("most_outputs_are_compared", 4, {"metadata": {"tags": [IGNORE]}}),
-    ("nothing_went_wrong", 3, {"outputs": output(name="stderr")}),
-    ("nothing_went_wrong", 3, {"outputs": [v4.new_output("error", ename="E", evalue="wrong")]}),
-    ("cells_are_short", 3, {"source": "print(1)\n" * 26}),
-    ("set_up_is_short", 1, {"source": "setup()\n" * 9}),
-    ("set_up_is_short", 1, {"source": "import torch"}),
-    ("nothing_of_this_machine", 3, {"outputs": output("/home/me/data")}),
-    ("nothing_of_this_machine", 3, {"outputs": output("<thing at 0x7f0000000000>")}),
-    ("nothing_of_this_machine", 3, {"source": "open('/tmp/me')"}),
-    ("the_frame_is_there", 0, {"source": "No title"}),
-    ("the_frame_is_there", 8, {"source": "## Common failures\n\n## Further reading"}),
-    ("pictures_are_described", 4, {"outputs": described_as("<Figure size 640x480>")}),
-    ("pictures_are_described", 4, {"outputs": described_as("")}),
-]
 
 
 @pytest.mark.parametrize(("name", "index", "change"), BREACHES)
@@ -101,8 +57,51 @@ def test_each_rule_finds_its_breach(name, index, change):
     book = good()
     for key, value in change.items():
         book.cells[index][key] = nbformat.from_dict(value)
-    assert list(getattr(notebook_rules, name)(book))
+    assert list(BY_NAME[name](book))
+
+
+@pytest.mark.parametrize(("name", "ignored", "following"), CHEATS)
+def test_a_cheat_fails(name, ignored, following):
+    """A training that is ignored, and a next cell that only seems to check it."""
+    assert list(BY_NAME[name](with_cells(ignored, following)))
+
+
+@pytest.mark.parametrize(("ignored", "following"), HONEST)
+def test_an_honest_check_passes(ignored, following):
+    book = with_cells(ignored, following)
+    assert [breach for rule in checked.RULES for breach in rule(book)] == []
+
+
+def test_a_check_further_away_fails():
+    book = good()
+    book.cells.insert(3, book.cells[5])
+    assert list(BY_NAME["ignored_cells_are_checked"](book))
+    assert list(BY_NAME["ignored_cells_are_checked"](with_cells("history = train(step)", "")))
+
+
+def test_a_caption_may_stand_between():
+    book = good()
+    book.cells.insert(3, nbformat.v4.new_markdown_cell("**Figure 1.** A caption."))
+    assert list(BY_NAME["ignored_cells_are_checked"](book)) == []
+
+
+@pytest.mark.parametrize("key", ["kernelspec", "language_info"])
+def test_metadata_that_opening_changes_is_found(key):
+    rule = BY_NAME["opening_changes_nothing"]
+    for change in ({}, {"name": "python"}, {**METADATA[key], "name": "other"}):
+        book = good()
+        book.metadata[key] = nbformat.from_dict(change)
+        assert list(rule(book))
+    book = good()
+    book.metadata.language_info.version = "3.13.1"
+    assert list(rule(book)) == []
+    book.metadata["widgets"] = {}
+    assert list(rule(book))
+    book = good()
+    book.nbformat_minor = 4
+    assert list(rule(book))
 
 
 def test_each_rule_is_tested():
-    assert {name for name, *_ in BREACHES} == {rule.__name__ for rule in RULES}
+    tested = {name for name, *_ in [*BREACHES, *CHEATS]} | {"opening_changes_nothing"}
+    assert tested == set(BY_NAME)

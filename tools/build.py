@@ -1,7 +1,8 @@
-"""Author's commands: ``python tools/build.py execute [notebook ...]``.
+"""Author's commands: ``python tools/build.py execute [notebook ...]`` and ``normalise``.
 
 ``execute`` runs notebooks from top to bottom in fresh kernels and stores normalised outputs: what
-it writes differs between two runs only where the results do.
+it writes differs between two runs only where the results do. ``normalise`` does the second half
+alone, for a notebook that was saved elsewhere.
 """
 
 import argparse
@@ -11,15 +12,26 @@ import sys
 from pathlib import Path
 
 import nbformat
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelspec import KERNEL_NAME, get_kernel_dict
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from private import forbidden
 from tqdm import tqdm
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-# What must not be stored: it differs between machines, or gives away whose machine it was.
-FORBIDDEN = {
-    "an absolute path": re.compile(r"(?<![\w/.])/(?:home|root|work|tmp|Users)/\S+|[A-Z]:\\\S+"),
-    "a memory address": re.compile(r"\b0x[0-9a-f]{6,}\b"),
+# A line of tqdm: "train: 100%|█████| 3/3 [00:00<00:00, 900.00step/s]".
+PROGRESS_BAR = re.compile(r"^.*\[(?:\d+:)?\d\d:\d\d[<,].*\][ \r]*\n?", re.MULTILINE)
+# What JupyterLab stores when it opens a notebook: what the kernel says of itself. If the file
+# differs in any of it, the notebook is marked as changed before anybody touched it.
+METADATA = {
+    "kernelspec": {
+        "display_name": get_kernel_dict()["display_name"],
+        "language": get_kernel_dict()["language"],
+        "name": KERNEL_NAME,
+    },
+    "language_info": IPythonKernel.language_info,
 }
 
 
@@ -51,7 +63,7 @@ def execute(path, timeout=600):
     client = NotebookClient(
         notebook,
         timeout=timeout,
-        kernel_name="python3",
+        kernel_name=KERNEL_NAME,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
     )
@@ -63,6 +75,11 @@ def execute(path, timeout=600):
         except CellExecutionError as error:
             raise BuildError(str(error)) from error
     normalise(notebook)
+    _write(notebook, path)
+
+
+def _write(notebook, path):
+    """Replace the file, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     nbformat.write(notebook, temporary)
     os.replace(temporary, path)
@@ -81,49 +98,30 @@ def normalise(notebook):
     BuildError
         If a stored output holds what cannot be removed without changing its meaning.
     """
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5  # JupyterLab converts what is older.
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type != "code":
             continue
-        outputs = _merge_streams(cell.outputs)
-        cell.outputs = [output for output in map(_normalise_output, outputs) if output]
+        # Where the kernel cut what was printed depends on its clock. A line that was drawn again
+        # and again is left as it was in the end.
+        cell, _ = CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, index)
+        cell.outputs = [output for output in map(_normalise_output, cell.outputs) if output]
         _refuse(cell, f"Cell {index}")
-
-
-def _merge_streams(outputs):
-    """Join printed pieces: where the kernel cut them depends on its clock."""
-    merged = []
-    for output in outputs:
-        if merged and "text" in output and merged[-1].get("name") == output.name:
-            merged[-1].text += output.text
-        else:
-            merged.append(output)
-    return merged
 
 
 def _normalise_output(output):
     """Return the output without widgets, progress bars and metadata; None if nothing remains."""
     if output.output_type == "stream":
-        output.text = re.sub(r"^.*\r.*\n?", _last_drawn, output.text, flags=re.MULTILINE)
+        output.text = PROGRESS_BAR.sub("", output.text)
         return output if output.text.strip() else None
     if output.output_type in ("display_data", "execute_result"):
         output.data.pop(WIDGET_VIEW, None)
         output.metadata = nbformat.from_dict({})
     return output
-
-
-def _last_drawn(line):
-    """Return what a redrawn line shows in the end: nothing if that is a progress bar's timings."""
-    shown = line[0].rpartition("\r")[2]
-    return "" if re.search(r"\d%", shown) or not shown.strip() else shown
 
 
 def _refuse(cell, where):
@@ -133,24 +131,53 @@ def _refuse(cell, where):
         texts = [output.get("text", "")]
         texts += [v for k, v in output.get("data", {}).items() if k.startswith("text/")]
         for text in texts:
-            for what, pattern in FORBIDDEN.items():
-                if match := pattern.search(text):
-                    raise BuildError(f"{where} prints {what}, {match[0]!r}: show something stable.")
+            for what, found in forbidden(text):
+                raise BuildError(f"{where} prints {what}, {found!r}: show something stable.")
+
+
+def normalise_file(path):
+    """Normalise a notebook that was saved elsewhere, without running it.
+
+    Parameters
+    ----------
+    path : path
+        The notebook; replaced only if something in it changes.
+
+    Raises
+    ------
+    BuildError, OSError
+        As `execute` does.
+    """
+    path = Path(path)
+    before = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(before, as_version=4)
+    normalise(notebook)
+    if nbformat.writes(notebook) + "\n" != before:
+        _write(notebook, path)
+
+
+COMMANDS = {
+    "execute": (execute, "run notebooks and store their normalised outputs"),
+    "normalise": (normalise_file, "normalise notebooks as they are stored, without running them"),
+}
 
 
 def main(arguments=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python tools/build.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("execute", help="run notebooks and store their normalised outputs")
-    run.add_argument("notebooks", nargs="*", type=Path, help="all in notebooks/ if left out")
+    for name, (_, what) in COMMANDS.items():
+        command = commands.add_parser(name, help=what)
+        command.add_argument(
+            "notebooks", nargs="*", type=Path, help="all in notebooks/ if left out"
+        )
     chosen = parser.parse_args(arguments)
     notebooks = chosen.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
     if not notebooks:
         parser.error("no notebooks in ./notebooks: run it from the repository's root, or name one")
     try:
         for path in notebooks:
-            execute(path)
+            COMMANDS[chosen.command][0](path)
     except (BuildError, OSError, ValueError) as error:  # ValueError: the file is no notebook.
         sys.exit(f"error: {path}: {error}")
 

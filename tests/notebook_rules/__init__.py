@@ -1,0 +1,28 @@
+"""What a notebook must keep so that `pytest --nbval` means something, and a reader finds his way.
+
+Each rule takes a notebook and yields the breaches it finds, in words. `frame` looks at the
+notebook as a reader does, `plain` at its code, `printed` at the lines of its checks, and `checked`
+at what each ignored cell is held to, with the data flow of `flow`.
+"""
+
+from notebook_rules import checked, frame, plain, printed
+from notebook_rules.cells import IGNORE, code_cells, tags
+
+# The chapters, in order. A chapter that is deleted or added changes this list, or fails.
+CHAPTERS = (
+    "00_start_here",
+    "01_minmax_game",
+    "02_optimal_discriminator",
+    "03_transposed_convolution",
+    "04_dcgan",
+    "05_latent_space",
+    "06_cgan",
+    "07_acgan",
+    "08_infogan",
+    "09_evaluating_gans",
+    "10_stable_training",
+    "11_debugging_clinic",
+)
+RULES = (*frame.RULES, *plain.RULES, *printed.RULES, *checked.RULES)
+
+__all__ = ["CHAPTERS", "IGNORE", "RULES", "code_cells", "tags"]
