@@ -251,6 +251,15 @@ BREACHES = [
     ("check_lines_come_from_checks", 4, {"outputs": printed(LINE)}),
     ("check_lines_come_from_checks", 4, {"outputs": printed("x: 3 (at least 2, of course)\n")}),
     ("check_lines_come_from_checks", 4, {"outputs": shown("x: 3 (at most 4)", "text/html")}),
+    *(
+        ("only_checks_speak_of_bounds", 3, {"source": f"for _ in ():\n    {CHECK}\n{imitation}"})
+        for imitation in (
+            f"print({LINE!r})",
+            "print(f'PyTorch, D(x): {0.73} (at least 0.5)')",
+            "print('PyTorch, D(x): 0.73 (' + 'at least' + ' 0.5)')",
+            "print('PyTorch, D(x): 0.73 (at', 'least 0.5)')",
+        )
+    ),
     ("printed_bounds_ask_something", 3, {"outputs": printed(LINE.replace("0.5", "-inf"))}),
     ("printed_bounds_ask_something", 3, {"outputs": printed(LINE.replace("0.5", "-1e+300"))}),
     ("printed_bounds_ask_something", 3, {"outputs": printed(LINE.replace("0.5", "nan"))}),

@@ -12,10 +12,10 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from build import execute
 from PIL import Image
 
 from course_utils import COLOURS
-from build import execute
 from course_utils.plots import figure_png
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,27 @@ CELLS = (
     "from matplotlib import pyplot as plt\nfrom course_utils import show_figure\n"
     "figure, axis = plt.subplots()\naxis.plot([0, 1, 0])\n"
     "show_figure(figure, 'A peak of height 1.')",
+    "from course_utils import check\n"
+    "check('PyTorch, share 1', 0.73, at_least=0.65, at_most=0.9)\n"
+    "check('PyTorch, gap 2', 3e-7, at_most=1e-6)",
 )
+# What is changed in the stored lines of the two checks, and whether nbval must fail.
+CHECKED = 5
+CHANGES = {
+    "lower": ("0.65", "0.6", True),
+    "upper": ("most 0.9", "most 0.8", True),
+    "small": ("1e-06", "1e-05", True),
+    "word": ("at least", "at most", True),
+    "dropped": (" and at most 0.9", "", True),
+    "name": ("share 1", "share 2", True),
+    "framework": ("PyTorch, gap", "TensorFlow, gap", True),
+    "missing": ("PyTorch, gap 2: 3e-07 (at most 1e-06)\n", "", True),
+    "text": (": 0.73 (", ": ok (", True),
+    "value": ("0.73", "0.7", False),
+    "larger": ("0.73", "12345", False),
+    "negative": ("0.73", "-0.00012", False),
+    "exponent": ("3e-07", "-1.25e+06", False),
+}
 
 
 def nbval(path):
@@ -41,7 +61,7 @@ def nbval(path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest"]
     options = ["-c", "pyproject.toml", "--nbval", "--color=no", str(path)]
     return subprocess.run(
-        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=170
+        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=1800
     )
 
 
@@ -84,7 +104,10 @@ def png(draw):
 
 
 def test_the_unchanged_notebook_passes_and_each_mutation_fails(small, tmp_path):
-    """One run over all copies: one process of pytest, one kernel a copy."""
+    """One run over all copies: one process of pytest, one kernel a copy.
+
+    Of the line of a check, only the measured number may change.
+    """
     nbformat.write(small, tmp_path / "unchanged.ipynb")
     expected = {}
     for number, (index, copy) in enumerate(mutations(small)):
@@ -94,7 +117,15 @@ def test_the_unchanged_notebook_passes_and_each_mutation_fails(small, tmp_path):
     picture.cells[4].outputs[0].data["image/png"] = png(lambda a, b: a.plot([1, 0, 1]))
     nbformat.write(picture, tmp_path / "picture.ipynb")
     expected["picture"] = 4
-    assert len(expected) >= 6
+    assert len(expected) >= 7
+    for name, (old, new, fails) in CHANGES.items():
+        copy = nbformat.from_dict(small)
+        (output,) = copy.cells[CHECKED].outputs
+        assert output.text.count(old) == 1
+        output.text = output.text.replace(old, new)
+        nbformat.write(copy, tmp_path / f"{name}.ipynb")
+        if fails:
+            expected[name] = CHECKED
 
     child = nbval(tmp_path)
     found = re.findall(r"^FAILED .*?(\w+)\.ipynb::Cell (\d+)", child.stdout, re.MULTILINE)

@@ -8,10 +8,11 @@ import nbformat
 import pytest
 from build import METADATA
 from example_notebooks import BREACHES, CHEATS, HONEST, good, with_cells
-from notebook_rules import CHAPTERS, RULES, checked
+from notebook_rules import CHAPTERS, RULES, checked, printed
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CONFIGURE = {".py", ".pth", ".ini", ".cfg", ".toml"}  # What pytest would read beside a notebook.
 BY_NAME = {rule.__name__: rule for rule in RULES}
 
 
@@ -35,6 +36,13 @@ def test_a_notebook_is_valid_and_small(path):
 def test_no_chapter_is_missing_and_none_is_unknown():
     assert tuple(path.stem for path in NOTEBOOKS) == CHAPTERS
     assert [int(name[:2]) for name in CHAPTERS] == list(range(len(CHAPTERS)))
+
+
+def test_nothing_but_check_lines_and_the_device_table_is_masked():
+    assert set(printed.MASKS) == {"check", "machine"}
+    options = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "nbval-lax" not in options and "tests/sanitize.cfg" in options
+    assert {path.suffix for path in (ROOT / "notebooks").rglob("*.*")} & CONFIGURE == set()
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=lambda c: c[0])

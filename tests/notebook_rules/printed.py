@@ -25,6 +25,7 @@ from notebook_rules.plain import TOO_FAR, helper_calls
 
 SANITISE = configparser.RawConfigParser()
 SANITISE.read(Path(__file__).parents[1] / "sanitize.cfg", encoding="utf-8")
+WORDS = re.compile(r"\bat (?:least|most)\b|\(at\b")
 MASKS = {name: re.compile(SANITISE[name]["regex"]) for name in SANITISE.sections()}
 
 
@@ -101,6 +102,18 @@ def _pattern_of_bounds(call):
     return " and ".join(words)
 
 
+def only_checks_speak_of_bounds(book):
+    """Beside a check, nothing is printed in its words: it could stand for a check that never ran."""
+    for cell in code_cells(book):
+        tree = tree_of(cell)
+        calls = [call for call, _ in calls_of_check(tree)]
+        names = {id(n) for call in calls for part in call.args[:1] for n in ast.walk(part)}
+        for node in ast.walk(tree) if calls else ():
+            text = node.value if isinstance(node, ast.Constant) else ""
+            if isinstance(text, str) and id(node) not in names and WORDS.search(text):
+                yield f"speaks as a check does: {text!r}"
+
+
 def printed_bounds_ask_something(book):
     """The bounds that a check printed are finite, and within what the course measures."""
     for cell in code_cells(book):
@@ -137,6 +150,7 @@ RULES = (
     something_is_checked,
     each_check_is_compared,
     check_lines_come_from_checks,
+    only_checks_speak_of_bounds,
     printed_bounds_ask_something,
     only_set_up_is_masked,
 )
