@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from .data import check_labels
-from .plots import as_images
+from ..data import check_labels
+from ..plots import as_images
 
 PICTURES_SEEN = 300_000  # at most in the classifier's training, so that MNIST takes seconds, too
 

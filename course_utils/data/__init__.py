@@ -1,0 +1,3 @@
+"""Image sets for both frameworks."""
+
+from .image_set import *  # noqa: F403

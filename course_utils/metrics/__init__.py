@@ -1,0 +1,3 @@
+"""Scores in NumPy."""
+
+from .classes import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""Prove that two models are one network."""
+
+from .pairing import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""One training loop for both frameworks."""
+
+from .loop import *  # noqa: F403
