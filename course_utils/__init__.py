@@ -3,8 +3,9 @@
 Importing it imports neither PyTorch nor TensorFlow; :func:`setup` does, in the order that works.
 """
 
+from .arrays import to_numpy
 from .checks import check
-from .data import DATA_SETS, ImageSet, load_images, one_hot
+from .data import ImageSet, load_images, one_hot
 from .explore import Explorer
 from .metrics import (
     DigitClassifier,
@@ -31,18 +32,16 @@ from .plots import (
     show_strip,
     show_telemetry,
     show_twins,
+    tile,
 )
 from .runtime import setup
-from .training import History, NonFiniteError, load_checkpoint, save_checkpoint, train
+from .training import load_checkpoint, save_checkpoint, train
 
 __all__ = [
     "COLOURS",
-    "DATA_SETS",
     "DigitClassifier",
     "Explorer",
-    "History",
     "ImageSet",
-    "NonFiniteError",
     "as_images",
     "assert_twins",
     "check",
@@ -70,6 +69,8 @@ __all__ = [
     "show_strip",
     "show_telemetry",
     "show_twins",
+    "tile",
+    "to_numpy",
     "train",
     "two_sample_accuracy",
 ]

@@ -1,6 +1,6 @@
 """Sliders, checkboxes and buttons over a picture; it is there without a live kernel, too."""
 
-from .plots import _bundle, figure_png
+from .plots import bundle, figure_png
 
 
 class Explorer:
@@ -53,7 +53,7 @@ class Explorer:
     def _repr_mimebundle_(self, include=None, exclude=None):
         live = self._widget()._repr_mimebundle_()
         view = "application/vnd.jupyter.widget-view+json"
-        return {view: live[view], **_bundle(self._still, self._description)}
+        return {view: live[view], **bundle(self._still, self._description)}
 
     def _widget(self):
         import ipywidgets as widgets

@@ -1,47 +1,14 @@
-"""Image sets: pictures, batches, files that are missing or damaged, and your own folder."""
-
-import functools
-import gzip
-import hashlib
-import http.server
-import os
-import pickle
-import shutil
-import socket
-import struct
-import threading
-from pathlib import Path
+"""Image sets: the two that need no network, and the neutral object."""
 
 import numpy as np
 import pytest
-import scipy.io
-from PIL import Image
-from torchvision import datasets
+from image_files import tiny
+from sklearn.datasets import load_digits
 
-from course_utils import DATA_SETS, ImageSet, load_images
-from course_utils.data import DOWNLOADED, OFFLINE
-
-FRAMEWORKS = ("numpy", "torch", "tensorflow")
-
-
-def real_data():
-    """Return where real MNIST may lie, outside the repository; None if it does not."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    places = [Path(os.environ["COURSE_DATA"])] if "COURSE_DATA" in os.environ else []
-    return next((p for p in [*places, beside] if (p / "MNIST" / "raw").is_dir()), None)
-
-
-@pytest.fixture(autouse=True)
-def no_data_of_this_machine(monkeypatch, tmp_path):
-    monkeypatch.delenv("COURSE_DATA", raising=False)
-    monkeypatch.setattr(
-        "course_utils.data.platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name
-    )
-
-
-def files_in(folder):
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
+from course_utils import ImageSet, load_images
+from course_utils.data.loading import DATA_SETS
+from course_utils.data.offline import OFFLINE
+from course_utils.data.resizing import resize
 
 # --- the two sets that need no network -------------------------------------------------------
 
@@ -73,6 +40,41 @@ def test_offline_sets_in_other_sizes(name, size):
     assert image_set.images.max() > 200
 
 
+def cubic(offset):
+    """Keys' cubic kernel (1981) with a = -1/2, at distances from a pixel, in pixels."""
+    x = np.abs(offset)
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def test_a_picture_is_enlarged_by_the_cubic_kernel():
+    """A grey line one pixel wide becomes the kernel itself, with its dark rims."""
+    line = np.full((8, 8), 100, np.uint8)
+    line[:, 4] = 200
+    centres = (np.arange(32) + 0.5) / 4 - 0.5
+    expected = 100 + 100 * cubic(centres - 4)
+    assert expected.min() < 94  # No other kernel of the library has such rims.
+    np.testing.assert_allclose(resize(line, 32), np.tile(expected, (32, 1)), atol=1)
+
+
+def test_a_picture_is_shrunk_by_averages():
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    small = resize(board.astype(np.uint8), 8)
+    np.testing.assert_allclose(small, 127.5, atol=3)
+
+
+def test_a_digit_is_the_original_enlarged_inside_a_margin():
+    bunch = load_digits()
+    for size, margin in ((28, 2), (16, 1), (64, 5)):
+        images = load_images("digits", size=size).images[..., 0]
+        for image, original in zip(images[:20], bunch.images[:20], strict=True):
+            grey = (original * 255 / 16).round().astype(np.uint8)
+            inner = image[margin:-margin, margin:-margin]
+            assert np.array_equal(inner, resize(grey, size - 2 * margin))
+            assert image.sum(dtype=int) == inner.sum(dtype=int)
+        assert np.array_equal(load_images("digits").labels, bunch.target)
+
+
 def test_digits_are_bright_on_black_and_touch_no_edge():
     images = load_images("digits").images
     edge = np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])
@@ -101,14 +103,6 @@ def test_street_has_colour_and_neighbours():
 
 
 # --- the neutral object ----------------------------------------------------------------------
-
-
-def tiny(count=10, size=8, channels=1, classes=3):
-    """Pictures that can be told apart: each is filled with its own number."""
-    images = np.zeros((count, size, size, channels), np.uint8)
-    images += np.arange(count, dtype=np.uint8)[:, None, None, None]
-    names = tuple("abc"[:classes])
-    return ImageSet("tiny", images, np.arange(count) % classes, names)
 
 
 PICTURES = np.zeros((4, 8, 8, 1), np.uint8)
@@ -151,98 +145,28 @@ def test_split_loses_and_repeats_nothing(fraction):
     assert np.array_equal(first.images, whole.split(fraction, seed=3)[0].images)
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.5, 2, 0.01])
-def test_impossible_splits_are_refused(fraction):
-    with pytest.raises(ValueError, match="fraction|cannot be split"):
+@pytest.mark.parametrize(
+    ("fraction", "message"),
+    [
+        (0, "between 0 and 1, but got 0"),
+        (1, "between 0 and 1, but got 1"),
+        (-0.5, "between 0 and 1, but got -0.5"),
+        (2, "between 0 and 1, but got 2"),
+        (0.01, "10 pictures cannot be split at 0.01"),
+        (0.99, "10 pictures cannot be split at 0.99"),
+    ],
+)
+def test_impossible_splits_are_refused(fraction, message):
+    with pytest.raises(ValueError, match=message):
         tiny(10).split(fraction)
 
 
-# --- batches ---------------------------------------------------------------------------------
-
-
-def to_numpy(batch, framework):
-    """Bring a framework's batch to (N, height, width, channels)."""
-    array = np.asarray(batch)
-    return array.transpose(0, 2, 3, 1) if framework == "torch" else array
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_batches_have_the_frameworks_own_layout(framework, channels):
-    images, labels = next(tiny(10, 8, channels).batches(framework, 4, labels=True))
-    expected = (4, channels, 8, 8) if framework == "torch" else (4, 8, 8, channels)
-    assert tuple(images.shape) == expected
-    assert "float32" in str(images.dtype)
-    assert "int64" in str(labels.dtype)
-    assert -1 <= float(np.asarray(images).min()) <= float(np.asarray(images).max()) <= 1
-
-
-@pytest.mark.parametrize("count, batch_size", [(10, 1), (10, 3), (10, 7), (10, 10)])
-def test_each_framework_gets_the_same_pictures_in_the_same_order(count, batch_size):
-    streams = {
-        name: tiny(count, channels=3).batches(name, batch_size, seed=5, labels=True)
-        for name in FRAMEWORKS
-    }
-    for _ in range(2 * count):
-        taken = {name: next(stream) for name, stream in streams.items()}
-        images, labels = taken["numpy"]
-        for name, (others, their_labels) in taken.items():
-            assert len(others) == batch_size
-            # Each library divides by 127.5 in its own way; the last bit may differ.
-            np.testing.assert_allclose(to_numpy(others, name), images, rtol=0, atol=2e-7)
-            assert np.array_equal(np.asarray(their_labels), labels)
-        numbers = np.round((images[:, 0, 0, 0] + 1) * 127.5)
-        assert np.array_equal(labels, numbers % 3)  # Labels go with their pictures.
-
-
-@pytest.mark.parametrize("count, batch_size", [(10, 3), (10, 10), (7, 4), (12, 5)])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_each_pass_sees_each_picture_once(count, batch_size, seed):
-    stream = tiny(count).batches("numpy", batch_size, seed)
-    seen = np.concatenate([next(stream)[:, 0, 0, 0] for _ in range(5 * count)])
-    passes = np.round((seen + 1) * 127.5).astype(int).reshape(-1, count)
-    for one_pass in passes:
-        assert sorted(one_pass) == list(range(count))
-    assert len({tuple(one_pass) for one_pass in passes}) > 1  # Shuffled anew.
-
-
-@pytest.mark.parametrize("position", [0, 1, 4, 33, 2])
-def test_a_stream_can_be_moved(position):
-    stream = tiny(10).batches("numpy", 3)
-    batches = [next(stream) for _ in range(35)]
-    assert stream.position == 35
-    stream.position = position
-    assert np.array_equal(next(stream), batches[position])
-    assert stream.position == position + 1
-
-
-def test_seeds_decide_the_order():
-    first, again, other = (next(tiny(100).batches("numpy", 50, seed)) for seed in (0, 0, 1))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"framework": "jax", "batch_size": 2}, "torch, tensorflow, numpy, but got 'jax'"),
-        ({"framework": "numpy", "batch_size": 0}, "from 1 to 10"),
-        ({"framework": "numpy", "batch_size": 11}, "from 1 to 10"),
-        ({"framework": "numpy", "batch_size": 2.5}, "from 1 to 10"),
-    ],
-)
-def test_impossible_batches_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        tiny(10).batches(**arguments)
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_sets_too_large_for_the_device_give_the_same_batches(framework, monkeypatch):
-    small = next(tiny(10).batches(framework, 4, labels=True))
-    monkeypatch.setattr("course_utils.data.DEVICE_LIMIT", 1)
-    large = next(tiny(10).batches(framework, 4, labels=True))
-    for one, other in zip(small, large, strict=True):
-        assert np.array_equal(np.asarray(one), np.asarray(other))
+def test_a_split_is_four_fifths_and_the_same_each_time_if_nothing_else_is_asked():
+    whole = tiny(50)
+    first, second = whole.split()
+    assert (len(first), len(second)) == (40, 10)
+    assert np.array_equal(first.images, whole.split(0.8, seed=0)[0].images)
+    assert not np.array_equal(first.images, whole.split(0.8, seed=1)[0].images)
 
 
 # --- names, sizes and roots ------------------------------------------------------------------
@@ -257,268 +181,3 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(ValueError, match="from 8 to 512"):
         load_images("digits", size=size)
-
-
-def test_the_root_is_the_argument_else_the_variable_else_the_cache(tmp_path, monkeypatch):
-    """Three roots hold sets of one, two and three pictures."""
-    for place, count in (("cache/gan-course", 3), ("variable", 2), ("argument", 1)):
-        craft("fashion_mnist", tmp_path / place, count, monkeypatch)
-    assert len(load_images("fashion_mnist")) == 3
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "variable"))
-    assert len(load_images("fashion_mnist")) == 2
-    assert len(load_images("fashion_mnist", root=tmp_path / "argument")) == 1
-    assert len(load_images("fashion_mnist", root=str(tmp_path / "argument"))) == 1
-
-
-# --- torchvision's own readers ---------------------------------------------------------------
-
-
-def test_real_mnist_reads_without_a_network():
-    place = real_data()
-    if place is None:
-        pytest.skip("no real MNIST: neither COURSE_DATA nor ../shared/data holds MNIST/raw")
-    with pytest.raises(OSError, match="without a network"):
-        socket.create_connection(("example.org", 80))
-    image_set = load_images("mnist", root=place)
-    assert image_set.images.shape == (60_000, 28, 28, 1)
-    assert np.bincount(image_set.labels).tolist()[:3] == [5923, 6742, 5958]
-    assert len(image_set.class_names) == 10
-
-
-def idx(array):
-    """Write an array in MNIST's file format."""
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def craft(name, root, count, monkeypatch):
-    """Write a tiny set in the real format where torchvision looks for it."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(count, dtype=np.uint8) % 10
-    if name in ("mnist", "fashion_mnist"):
-        raw = root / ("MNIST" if name == "mnist" else "FashionMNIST") / "raw"
-        raw.mkdir(parents=True)
-        images = rng.integers(256, size=(count, 28, 28), dtype=np.uint8)
-        for part in ("train", "t10k"):
-            (raw / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
-            (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
-        return images[..., None], labels
-    images = rng.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
-    root.mkdir(parents=True, exist_ok=True)
-    if name == "svhn":
-        monkeypatch.setattr(datasets.SVHN, "_check_integrity", _files_are_there("train_32x32.mat"))
-        mat_labels = np.where(labels == 0, 10, labels)[:, None]  # The files call the zero "10".
-        mat = {"X": images.transpose(1, 2, 3, 0), "y": mat_labels}
-        scipy.io.savemat(root / "train_32x32.mat", mat)
-        return images, labels
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir()
-    monkeypatch.setattr(datasets.CIFAR10, "_check_integrity", _files_are_there(folder.name))
-    monkeypatch.setitem(datasets.CIFAR10.meta, "md5", None)
-    parts = np.array_split(np.arange(count), 5)
-    for number, part in enumerate(parts, start=1):
-        rows = images[part].transpose(0, 3, 1, 2).reshape(len(part), -1)
-        entry = {"data": rows, "labels": labels[part].tolist()}
-        (folder / f"data_batch_{number}").write_bytes(pickle.dumps(entry))
-    names = [f"kind {number}" for number in range(10)]
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
-    return images, labels
-
-
-def _files_are_there(name):
-    """Stand in for the checksum, which no crafted file has."""
-    return lambda loader: (Path(loader.root) / name).exists()
-
-
-@pytest.mark.parametrize("name", DOWNLOADED)
-def test_torchvisions_files_are_read_as_they_are(name, tmp_path, monkeypatch):
-    images, labels = craft(name, tmp_path, 20, monkeypatch)
-    image_set = load_images(name, root=tmp_path)
-    assert image_set.name == name
-    assert np.array_equal(image_set.images, images)
-    assert np.array_equal(image_set.labels, labels)
-    assert len(image_set.class_names) == 10
-    smaller = load_images(name, size=16, root=tmp_path)
-    assert smaller.images.shape == (20, 16, 16, images.shape[3])
-
-
-@pytest.mark.parametrize("name", DOWNLOADED)
-def test_without_files_and_network_the_error_names_the_offline_choices(name, tmp_path):
-    with pytest.raises(OSError, match="could not be downloaded") as caught:
-        load_images(name, root=tmp_path / "data")
-    assert "'digits' or 'street', or 'folder'" in str(caught.value)
-    assert "COURSE_DATA" in str(caught.value)
-    assert files_in(tmp_path) == set()
-    assert list((tmp_path / "data").iterdir()) == []
-
-
-@pytest.mark.parametrize("stop", [RuntimeError("checksum"), OSError("reset"), KeyboardInterrupt()])
-def test_an_interrupted_download_leaves_nothing_half_made(tmp_path, monkeypatch, stop):
-    def half(loader):
-        folder = Path(loader.root) / "FashionMNIST" / "raw"
-        folder.mkdir(parents=True)
-        (folder / "train-images-idx3-ubyte").write_bytes(b"half a file")
-        raise stop
-
-    monkeypatch.setattr(datasets.FashionMNIST, "download", half)
-    (tmp_path / "mine.txt").write_text("not yours")
-    with pytest.raises(KeyboardInterrupt if isinstance(stop, KeyboardInterrupt) else OSError):
-        load_images("fashion_mnist", root=tmp_path)
-    assert files_in(tmp_path) == {"mine.txt"}
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-@pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    """Serve a crafted Fashion-MNIST from this machine; yield the list of what was asked for."""
-    folder, asked = tmp_path / "mirror", []
-    craft("fashion_mnist", folder, 20, monkeypatch)
-    raw = folder / "FashionMNIST" / "raw"
-    resources = []
-    for file in sorted(raw.iterdir()):
-        packed = gzip.compress(file.read_bytes())
-        file.with_name(f"{file.name}.gz").write_bytes(packed)
-        resources.append((f"{file.name}.gz", hashlib.md5(packed).hexdigest()))
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            asked.append(self.path)
-
-    handler = functools.partial(Handler, directory=raw)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [address])
-        monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
-        yield asked
-        server.shutdown()
-
-
-def test_a_download_is_moved_into_place_and_not_repeated(tmp_path, mirror):
-    (tmp_path / "data" / "FashionMNIST" / "raw").mkdir(parents=True)  # What a crash left behind.
-    assert len(load_images("fashion_mnist", root=tmp_path / "data")) == 20
-    assert len({path for path in mirror if path.endswith(".gz")}) == 4
-    mirror.clear()
-    assert len(load_images("fashion_mnist", root=tmp_path / "data")) == 20
-    assert mirror == []
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["FashionMNIST"]
-
-
-def test_a_download_with_another_checksum_is_refused(tmp_path, mirror, monkeypatch):
-    wrong = [(name, "0" * 32) for name, _ in datasets.FashionMNIST.resources]
-    monkeypatch.setattr(datasets.FashionMNIST, "resources", wrong)
-    with pytest.raises(OSError, match="could not be downloaded"):
-        load_images("fashion_mnist", root=tmp_path / "data")
-    assert mirror
-    assert files_in(tmp_path / "data") == set()
-
-
-def test_a_root_that_cannot_be_written_is_one_clear_error(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="'digits' or 'street'"):
-        load_images("mnist", root=tmp_path / "file")
-
-
-def cut(data):
-    return data[: len(data) // 2]
-
-
-@pytest.mark.parametrize("damage", [cut, lambda data: b"", lambda data: b"\xff" * 100])
-@pytest.mark.parametrize("part", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
-def test_a_damaged_file_is_one_clear_error(tmp_path, monkeypatch, part, damage):
-    craft("mnist", tmp_path, 20, monkeypatch)
-    file = tmp_path / "MNIST" / "raw" / part
-    file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(OSError, match="'mnist'.*damaged.*Delete them and load the set again"):
-        load_images("mnist", root=tmp_path)
-    assert file.exists()
-
-
-@pytest.mark.parametrize("name", ["svhn", "cifar10"])
-def test_a_damaged_archive_is_one_clear_error(tmp_path, monkeypatch, name):
-    craft(name, tmp_path, 20, monkeypatch)
-    file = next(path for path in sorted(tmp_path.rglob("*")) if path.suffix in (".mat", "")
-                and path.is_file())  # fmt: skip
-    file.write_bytes(cut(file.read_bytes()))
-    with pytest.raises(OSError, match=f"'{name}'.*damaged"):
-        load_images(name, root=tmp_path)
-
-
-# --- your own pictures -----------------------------------------------------------------------
-
-
-def picture(path, mode="L", size=(40, 40), colour=200):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fill = colour if mode in ("L", "1", "P") else (colour, 100, 50, 255)[: len(mode)]
-    Image.new(mode, size, fill).save(path)
-
-
-@pytest.mark.parametrize(
-    ("modes", "channels"),
-    [(("L", "L"), 1), (("1", "L"), 1), (("RGB", "RGB"), 3), (("L", "RGB"), 3), (("RGBA", "P"), 3)],
-)
-def test_a_folder_is_grey_only_if_every_picture_is(tmp_path, modes, channels):
-    for name, mode in zip("ab", modes, strict=True):
-        picture(tmp_path / name / "one.png", mode)
-    image_set = load_images("folder", root=tmp_path)
-    assert image_set.images.shape == (2, 32, 32, channels)
-    assert image_set.class_names == ("a", "b")
-
-
-def test_a_folder_in_every_known_format_nested_and_in_order(tmp_path):
-    for number, suffix in enumerate(["png", "jpg", "JPEG", "bmp", "gif", "webp"]):
-        picture(tmp_path / "zebra" / "deep" / "down" / f"{number}.{suffix}")
-    picture(tmp_path / "ant" / "x.png")
-    (tmp_path / "ant" / "notes.txt").write_text("ignored")
-    (tmp_path / "readme.md").write_text("ignored")
-    image_set = load_images("folder", size=8, root=str(tmp_path))
-    assert image_set.class_names == ("ant", "zebra")
-    assert image_set.labels.tolist() == [0] + [1] * 6
-
-
-@pytest.mark.parametrize("size", [(64, 32), (32, 64), (33, 90), (9, 8)])
-def test_pictures_that_are_not_square_are_cut_in_the_middle(tmp_path, size):
-    """A white square in the middle of black borders fills the whole result."""
-    width, height = size
-    side = min(size)
-    page = Image.new("L", size, 0)
-    page.paste(255, ((width - side) // 2, (height - side) // 2,
-                     (width - side) // 2 + side, (height - side) // 2 + side))  # fmt: skip
-    (tmp_path / "a").mkdir()
-    page.save(tmp_path / "a" / "one.png")
-    assert (load_images("folder", size=16, root=tmp_path).images == 255).all()
-
-
-def test_hidden_folders_are_no_classes(tmp_path):
-    picture(tmp_path / "cats" / "one.png")
-    (tmp_path / ".ipynb_checkpoints").mkdir()
-    assert load_images("folder", root=tmp_path).class_names == ("cats",)
-
-
-@pytest.mark.parametrize("trouble", [cut, lambda data: b"", lambda data: b"no picture at all"])
-def test_an_unreadable_picture_is_named(tmp_path, trouble):
-    picture(tmp_path / "a" / "good.png")
-    rng = np.random.default_rng(0)
-    noise = Image.fromarray(rng.integers(256, size=(40, 40, 3), dtype=np.uint8))
-    noise.save(tmp_path / "a" / "bad.png")
-    bad = tmp_path / "a" / "bad.png"
-    bad.write_bytes(trouble(bad.read_bytes()))
-    with pytest.raises(OSError, match="bad.png is not a readable picture.*Mend or remove"):
-        load_images("folder", root=tmp_path)
-
-
-def test_missing_and_empty_folders_are_named(tmp_path):
-    with pytest.raises(ValueError, match="needs root="):
-        load_images("folder")
-    with pytest.raises(FileNotFoundError, match="There is no folder .*nowhere"):
-        load_images("folder", root=tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="one folder a class"):
-        load_images("folder", root=tmp_path)
-    picture(tmp_path / "loose.png")
-    with pytest.raises(FileNotFoundError, match="one folder a class"):
-        load_images("folder", root=tmp_path)
-    picture(tmp_path / "full" / "one.png")
-    (tmp_path / "hollow").mkdir()
-    with pytest.raises(FileNotFoundError, match="No pictures in .*hollow"):
-        load_images("folder", root=tmp_path)
-    shutil.rmtree(tmp_path / "hollow")
-    assert len(load_images("folder", root=tmp_path)) == 1

@@ -1,4 +1,4 @@
-"""The classifier, and what every score must notice before the course trusts it."""
+"""The classifier, and what a score of classes must notice before the course trusts it."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from digit_judge import digit_judge, digit_parts
 from scipy.ndimage import gaussian_filter
 
 from course_utils import (
@@ -13,29 +14,20 @@ from course_utils import (
     ImageSet,
     class_alignment,
     class_variance_ratios,
-    density_coverage,
-    frechet_distance,
-    kernel_distance,
-    load_images,
     matched_accuracy,
-    memorised_share,
     one_hot,
-    precision_recall,
     reverse_kl,
-    two_sample_accuracy,
 )
-
-# --- DigitClassifier -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def parts():
-    return load_images("digits", size=16).split()
+    return digit_parts()
 
 
 @pytest.fixture(scope="module")
-def judge(parts):
-    return DigitClassifier(parts[0])
+def judge():
+    return digit_judge()
 
 
 def test_the_classifier_knows_digits_it_has_not_seen(parts, judge):
@@ -99,7 +91,7 @@ def test_features_are_the_hidden_layer_that_the_probabilities_come_from(parts, j
 
 
 def test_a_large_data_set_is_learned_in_fewer_rounds_and_without_a_warning(monkeypatch, parts):
-    monkeypatch.setattr("course_utils.metrics.PICTURES_SEEN", 3 * len(parts[0]))
+    monkeypatch.setattr("course_utils.metrics.classifier.PICTURES_SEEN", 3 * len(parts[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         judge = DigitClassifier(parts[0])
@@ -245,181 +237,50 @@ def test_labels_of_the_wrong_length_are_refused(judge, real):
         class_variance_ratios(np.zeros((4, 2)), [0, 0, 1, 1], np.zeros((3, 2)), [0, 0, 1])
 
 
-# --- scores on features: exact values ------------------------------------------------------------
+# --- exact values and boundaries -----------------------------------------------------------------
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+def test_a_variance_is_the_unbiased_one():
+    """Two real pictures and four generated ones: with n instead of n - 1 the ratio is another."""
+    real, generated = np.array([[0.0, 1], [2, 1]]), np.array([[0.0, 0], [0, 4], [4, 0], [4, 4]])
+    (ratio,) = class_variance_ratios(real, [0, 0], generated, [0] * 4)
+    assert ratio == pytest.approx((16 / 3 + 16 / 3) / 2)
 
 
-def test_frechet_distance_in_one_dimension_is_the_closed_form(rng):
-    x, y = rng.normal(2, 3, (500, 1)), rng.normal(-1, 0.5, (400, 1))
-    expected = (x.mean() - y.mean()) ** 2 + (x.std(ddof=1) - y.std(ddof=1)) ** 2
-    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-9)
+def test_confident_is_above_the_threshold_and_the_threshold_nine_tenths(judge, real):
+    best = judge.probabilities(real.images).max(1)
+    middle = np.sort(best)[len(best) // 2]
+    assert judge.confident_share(real.images, middle) == (best > middle).mean()
+    assert judge.confident_share(real.images, middle) < (best >= middle).mean()
+    assert judge.confident_share(real.images) == (best > 0.9).mean()
 
 
-def test_frechet_distance_of_a_shift_is_its_square_and_of_itself_0(rng):
-    x = rng.normal(size=(300, 8))
-    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
-    assert frechet_distance(x, x + 0.5) == pytest.approx(8 * 0.25)
+def test_the_judge_learned_300_000_pictures_and_each_at_most_200_times(parts, monkeypatch):
+    rounds = []
+
+    class Network:
+        def __init__(self, layers, max_iter, random_state):
+            rounds.append((layers, max_iter, random_state))
+
+        def fit(self, pixels, labels):
+            assert (pixels.min(), pixels.max()) == (-1, 1)
+
+    monkeypatch.setattr("sklearn.neural_network.MLPClassifier", Network)
+    DigitClassifier(parts[0])
+    monkeypatch.setattr(ImageSet, "__len__", lambda _: 60_001)
+    DigitClassifier(parts[0])
+    assert rounds == [((128,), 200, 0), ((128,), 5, 0)]
 
 
-def test_frechet_floor_of_two_finite_samples(rng):
-    count, size = 900, 64
-    values = [
-        frechet_distance(rng.normal(size=(count, size)), rng.normal(size=(count, size)))
-        for _ in range(5)
-    ]
-    floor = 2 * size / count + size * (size + 1) / (2 * count)
-    assert np.mean(values) == pytest.approx(floor, rel=0.05)
-
-
-def test_kernel_distance_is_unbiased(rng):
-    x, y = rng.normal(size=(2, 1500, 16))
-    mean, deviation = kernel_distance(x, y)
-    assert abs(mean) < 2 * deviation
-    assert kernel_distance(x, y + 0.5)[0] > 10 * deviation
-
-
-class _Flat(torch.nn.Module):
-    """What torchmetrics needs of a feature network: here the pictures are the features."""
-
-    num_features = 12
-
-    def forward(self, images):
-        return images.flatten(1)
-
-
-@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save")
-def test_the_distances_agree_with_torchmetrics(rng):
-    from torchmetrics.image.fid import FrechetInceptionDistance
-    from torchmetrics.image.kid import KernelInceptionDistance
-
-    x = rng.normal(size=(600, 12)).astype(np.float32)
-    y = (rng.normal(size=(600, 12)) @ rng.normal(size=(12, 12)) / 3).astype(np.float32)
-    images = [torch.from_numpy(a.reshape(-1, 3, 2, 2)) for a in (x, y)]
-    fid = FrechetInceptionDistance(_Flat(), input_img_size=(3, 2, 2)).set_dtype(torch.float64)
-    kid = KernelInceptionDistance(_Flat(), subset_size=600, subsets=1)
-    for metric in (fid, kid):
-        metric.update(images[0], real=True)
-        metric.update(images[1], real=False)
-    assert frechet_distance(x, y) == pytest.approx(fid.compute().item(), rel=1e-4)
-    ours = kernel_distance(x, y, subsets=1, subset_size=600)[0]
-    assert ours == pytest.approx(kid.compute()[0].item(), rel=1e-4)
-
-
-def test_coverage_of_two_equal_samples_is_the_expected_one(rng):
-    density, coverage = density_coverage(*rng.normal(size=(2, 1000, 8)))
-    assert coverage == pytest.approx(0.969, abs=0.02)
-    assert density == pytest.approx(1, abs=0.1)
-
-
-def test_precision_sees_the_far_and_recall_the_missing(rng):
-    x = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 100])
-    half, far = rng.normal(size=(400, 2)), x + [0, 1000]
-    assert precision_recall(x, half)[0] > 0.9
-    assert precision_recall(x, half)[1] == pytest.approx(0.5, abs=0.05)
-    assert precision_recall(x, far) == (0, 0)
-
-
-def test_the_two_sample_test_knows_its_three_landmarks(rng):
-    x, y = rng.normal(size=(2, 500, 4))
-    assert two_sample_accuracy(x, y) == pytest.approx(0.5, abs=0.06)
-    assert two_sample_accuracy(x, y + 100) == 1
-    assert two_sample_accuracy(x, x + 1e-9) == 0
-
-
-def test_reverse_kl_without_one_of_ten_classes(rng):
-    shares = np.full(10, 0.1)
-    without = np.where(np.arange(10) == 7, 0, 1 / 9)
-    assert reverse_kl(without, shares) == pytest.approx(np.log(10 / 9))
-    assert reverse_kl(shares, shares) == 0
-    drawn = np.mean([reverse_kl(rng.multinomial(500, shares) / 500, shares) for _ in range(400)])
-    assert drawn == pytest.approx(9 / 1000, rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("score", "message"),
-    [
-        (lambda: frechet_distance(np.zeros((5, 2)), np.zeros((5, 3))), r"\(5, 2\) and \(5, 3\)"),
-        (lambda: two_sample_accuracy(np.zeros((5, 2)), np.zeros((4, 2))), "not 5 and 4"),
-        (lambda: kernel_distance(np.zeros((50, 2)), np.zeros((60, 2))), "only 50 features"),
-        (lambda: precision_recall(np.zeros((3, 2)), np.zeros((9, 2))), "k is 3, but there are"),
-        (lambda: density_coverage(np.full((9, 2), np.nan), np.zeros((9, 2))), "finite"),
-        (lambda: reverse_kl([0.5, 0.5], [1.0, 0.0]), "p above 0"),
-        (lambda: reverse_kl([1.0], [0.5, 0.5]), "equal length"),
-    ],
-)
-def test_impossible_features_are_refused(score, message):
-    with pytest.raises(ValueError, match=message):
-        score()
-
-
-# --- scores on features: what each must notice ---------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def samples(parts, judge):
-    """Halves of the real pictures in the 16 strongest whitened features, and cheats."""
-    from sklearn.decomposition import PCA
-
-    learned = parts[0]
-    whiten = PCA(16, whiten=True, random_state=0).fit(judge.features(learned.images))
-
-    def embed(images):
-        return whiten.transform(judge.features(images))
-
-    half = len(learned) // 2
-    first, second = embed(learned.images[:half]), embed(learned.images[half : 2 * half])
-    no_seven = learned.images[half : 2 * half][learned.labels[half : 2 * half] != 7]
-    one_a_class = [np.flatnonzero(learned.labels == c)[0] for c in range(10)]
-    noise = np.random.default_rng(0).uniform(-1, 1, (half, 16, 16, 1))
-    blurred = gaussian_filter(learned.scaled()[half : 2 * half], (0, 1.2, 1.2, 0))
-    return {
-        "train": first,
-        "real": second,
-        "held out": embed(parts[1].images),
-        "copies": first.copy(),
-        "no seven": embed(no_seven),
-        "one a class": np.repeat(embed(learned.images[one_a_class]), half // 10, axis=0),
-        "noise": embed(noise),
-        "blurred": embed(blurred),
-    }
-
-
-def test_two_halves_of_real_data_are_at_the_floor(samples):
-    x, y = samples["train"], samples["real"]
-    floor = 2 * 16 / len(x) + 16 * 17 / (2 * len(x))
-    assert frechet_distance(x, y) < 2.5 * floor
-    mean, deviation = kernel_distance(x, y)
-    assert abs(mean) < 2 * deviation
-    assert density_coverage(x, y)[1] > 0.93
-    assert two_sample_accuracy(x, y) == pytest.approx(0.5, abs=0.07)
-
-
-def test_one_picture_a_class_has_no_coverage(samples):
-    assert density_coverage(samples["real"], samples["one a class"])[1] < 0.1
-
-
-def test_copies_of_training_pictures_fool_distances_but_not_the_memorisation_test(samples):
-    x = samples["train"]
-    assert frechet_distance(x, samples["copies"]) == pytest.approx(0, abs=1e-6)
-    assert memorised_share(x, samples["held out"], samples["copies"]) == 1
-    assert memorised_share(x, samples["held out"], samples["real"]) < 0.05
-
-
-def test_a_missing_class_keeps_precision_and_loses_recall(samples):
-    precision, recall = precision_recall(samples["train"], samples["no seven"])
-    full_precision, full_recall = precision_recall(samples["train"], samples["real"])
-    assert precision > full_precision - 0.03
-    assert recall < full_recall - 0.03
-
-
-def test_noise_has_no_precision(samples):
-    assert precision_recall(samples["train"], samples["noise"])[0] < 0.02
-
-
-def test_blur_raises_the_frechet_distance(samples):
-    clear = frechet_distance(samples["train"], samples["real"])
-    assert frechet_distance(samples["train"], samples["blurred"]) > 5 * clear
+@pytest.mark.parametrize("convert", [torch.tensor, tf.constant])
+def test_class_scores_take_tensors_as_they_take_arrays(convert):
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(40, 3)), np.arange(40) % 4
+    other, shares = rng.normal(size=(40, 3)), np.array([0.5, 0.25, 0.25])
+    for score, arrays in (
+        (class_variance_ratios, (features, labels, other, labels)),
+        (matched_accuracy, (labels[::-1].copy(), labels)),
+        (reverse_kl, (shares, shares[::-1].copy())),
+    ):
+        expected, found = score(*arrays), score(*map(convert, arrays))
+        np.testing.assert_equal(found, expected)

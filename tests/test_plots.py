@@ -14,7 +14,6 @@ from PIL import Image
 
 from course_utils import (
     COLOURS,
-    History,
     as_images,
     show_densities,
     show_figure,
@@ -24,8 +23,10 @@ from course_utils import (
     show_strip,
     show_telemetry,
     show_twins,
+    tile,
 )
-from course_utils.plots import _smooth, tile
+from course_utils.plots.curves import _smooth
+from course_utils.training import History
 
 # --- pictures ----------------------------------------------------------------------------------
 

@@ -17,14 +17,14 @@ from course_utils import Explorer, check
 @pytest.mark.parametrize(
     ("value", "bounds", "printed"),
     [
-        (0.5, {"at_least": 0.25}, "share: at least 0.25"),
-        (0.25, {"at_least": 0.25}, "share: at least 0.25"),
-        (10, {"at_most": 10}, "share: at most 10"),
-        (torch.tensor(0.5), {"at_least": 0, "at_most": 1}, "share: at least 0 and at most 1"),
-        (np.float32(3e-7), {"at_most": 1e-6}, "share: at most 1e-06"),
+        (0.5, {"at_least": 0.25}, "share: 0.5 (at least 0.25)"),
+        (0.25, {"at_least": 0.25}, "share: 0.25 (at least 0.25)"),
+        (10, {"at_most": 10}, "share: 10 (at most 10)"),
+        (torch.tensor(0.5), {"at_least": 0, "at_most": 1}, "share: 0.5 (at least 0 and at most 1)"),
+        (np.float32(3e-7), {"at_most": 1e-6}, "share: 3e-07 (at most 1e-06)"),
     ],
 )
-def test_a_check_prints_its_bounds_and_never_the_value(value, bounds, printed, capsys):
+def test_a_check_prints_the_value_and_its_bounds(value, bounds, printed, capsys):
     check("share", value, **bounds)
     assert capsys.readouterr().out == printed + "\n"
 
@@ -172,6 +172,23 @@ def test_an_error_is_shown_in_the_note_and_goes_away():
     assert "KeyError" in note.value
     children(shown, widgets.Play)[0].value += 1
     assert "KeyError" in note.value
+
+
+@pytest.mark.parametrize("start", [0, 10])
+def test_a_slider_may_start_at_its_ends(start):
+    assert Explorer(draw, "Text.", {"height": (0, 10, start)}).values == {"height": start}
+
+
+def test_a_fine_slider_has_a_hundred_steps_and_a_whole_one_steps_of_one():
+    sliders = {"a": (0.0, 5, 1), "b": (0, 5, 1), "c": (0, 5, 1, 2)}
+    shown = Explorer(lambda **_: draw(), "Text.", sliders)._widget()
+    assert [w.step for w in children(shown, widgets.FloatSlider)] == [0.05]
+    assert [w.step for w in children(shown, widgets.IntSlider)] == [1, 2]
+
+
+def test_the_play_button_ticks_four_times_a_second():
+    (play,) = children(explorer(play=list)._widget(), widgets.Play)
+    assert (play.interval, play.max, play.value) == (250, 10_000, 0)
 
 
 @pytest.mark.parametrize("start", [-1, 11])

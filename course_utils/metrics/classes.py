@@ -1,72 +1,9 @@
-"""Scores in NumPy on pictures or features, so that both frameworks share them."""
-
-import warnings
+"""Scores of classes: asked for, found without labels, or drawn too rarely."""
 
 import numpy as np
 
+from ..arrays import to_numpy
 from ..data import check_labels
-from ..plots import as_images
-
-PICTURES_SEEN = 300_000  # at most in the classifier's training, so that MNIST takes seconds, too
-
-
-class DigitClassifier:
-    """A small classifier of real pictures, to judge generated ones with.
-
-    One hidden layer of 128 units on the pixels, by scikit-learn: it belongs to neither framework,
-    trains in seconds and is the same in each run.
-
-    Parameters
-    ----------
-    image_set : ImageSet
-        The real pictures to learn from.
-    seed : int, optional
-        Decides the initial weights and the order of the pictures.
-    """
-
-    def __init__(self, image_set, seed=0):
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.neural_network import MLPClassifier
-
-        self.classes = len(image_set.class_names)
-        self._shape = image_set.images.shape[1:]
-        epochs = min(200, -(-PICTURES_SEEN // len(image_set)))
-        self._network = MLPClassifier((128,), max_iter=epochs, random_state=seed)
-        with warnings.catch_warnings():
-            # A few times through MNIST is enough; scikit-learn would warn that it could go on.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._network.fit(self._pixels(image_set.images), image_set.labels)
-
-    def _pixels(self, samples):
-        images = as_images(samples)
-        if images.shape[1:] != self._shape:
-            raise ValueError(
-                f"The classifier was trained on pictures of shape {self._shape}, "
-                f"but got {images.shape[1:]}."
-            )
-        return images.reshape(len(images), -1) * 2 - 1
-
-    def probabilities(self, samples):
-        """Probability of each class, shape (N, classes), for a batch of either framework."""
-        return self._network.predict_proba(self._pixels(samples))
-
-    def features(self, samples):
-        """Activations of the hidden layer, float of shape (N, 128), all at least 0."""
-        weights, bias = self._network.coefs_[0], self._network.intercepts_[0]
-        return np.maximum(self._pixels(samples) @ weights + bias, 0)
-
-    def accuracy(self, image_set):
-        """Share of an image set's pictures that are called by their label."""
-        return float((self.probabilities(image_set.images).argmax(1) == image_set.labels).mean())
-
-    def class_shares(self, samples):
-        """Share of the samples that fall into each class, shape (classes,)."""
-        called = self.probabilities(samples).argmax(1)
-        return np.bincount(called, minlength=self.classes) / len(called)
-
-    def confident_share(self, samples, threshold=0.9):
-        """Share of the samples whose most probable class has more than this probability."""
-        return float((self.probabilities(samples).max(1) > threshold).mean())
 
 
 def class_alignment(classifier, samples, labels):
@@ -122,13 +59,13 @@ def class_variance_ratios(real_features, real_labels, features, labels):
     ValueError
         If labels do not fit the features, or a class has fewer than two pictures.
     """
-    classes = int(np.max(real_labels)) + 1
+    classes = int(to_numpy(real_labels).max()) + 1
     real = _class_variances("real", real_features, real_labels, classes)
     return _class_variances("generated", features, labels, classes) / real
 
 
 def _class_variances(kind, features, labels, classes):
-    features = np.asarray(features, np.float64)
+    features = to_numpy(features).astype(np.float64)
     labels = check_labels(labels, classes, len(features))
     counts = np.bincount(labels, minlength=classes)
     if counts.min() < 2:
@@ -167,189 +104,14 @@ def matched_accuracy(codes, labels):
     """
     from scipy.optimize import linear_sum_assignment
 
-    count = 1 + int(max(np.max(codes), np.max(labels)))
+    codes, labels = to_numpy(codes), to_numpy(labels)
+    count = 1 + int(max(codes.max(), labels.max()))
     labels = check_labels(labels, count)
     codes = check_labels(codes, count, len(labels))
     pairs = np.zeros((count, count), int)
     np.add.at(pairs, (codes, labels), 1)
     rows, label_of_code = linear_sum_assignment(pairs, maximize=True)
     return float(pairs[rows, label_of_code].sum() / len(labels)), label_of_code
-
-
-def frechet_distance(real, generated):
-    """Squared Wasserstein-2 distance of two Gaussians fitted to features (Heusel et al. 2017).
-
-    |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Between two finite samples of one distribution it is
-    not 0: for unit Gaussian features in d dimensions about 2d/N + d(d+1)/(2N). State it beside the
-    distance of real to real pictures of the same N.
-
-    Parameters
-    ----------
-    real, generated : array of shape (N, d) and (M, d)
-        Features; N and M should be well above d.
-
-    Returns
-    -------
-    float
-        At least 0, in squared units of the features.
-    """
-    real, generated = _feature_pair(real, generated)
-    mean_gap = real.mean(0) - generated.mean(0)
-    covariances = [np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, generated)]
-    # The eigenvalues of S S' are those of the symmetric S^(1/2) S' S^(1/2), which are real.
-    values, vectors = np.linalg.eigh(covariances[0])
-    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    product = np.linalg.eigvalsh(root @ covariances[1] @ root)
-    traces = sum(np.trace(covariance) for covariance in covariances)
-    return float(max(mean_gap @ mean_gap + traces - 2 * np.sqrt(np.maximum(product, 0)).sum(), 0))
-
-
-def kernel_distance(real, generated, subsets=50, subset_size=200, seed=0):
-    """Maximum mean discrepancy with the kernel (x . y / d + 1)^3 (Binkowski et al. 2018).
-
-    Unbiased: for two samples of one distribution it is 0 on average, for any N, and can be
-    slightly negative.
-
-    Parameters
-    ----------
-    real, generated : array of shape (N, d) and (M, d)
-        Features.
-    subsets, subset_size : int, optional
-        It is the mean over random subsets of this size.
-    seed : int, optional
-        Decides the subsets.
-
-    Returns
-    -------
-    mean, deviation : float
-        Mean over the subsets, and the standard deviation of one subset's value.
-    """
-    real, generated = _feature_pair(real, generated)
-    if subset_size > min(len(real), len(generated)):
-        raise ValueError(
-            f"subset_size is {subset_size}, but there are only "
-            f"{min(len(real), len(generated))} features of one kind."
-        )
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(subsets):
-        x, y = (
-            features[rng.choice(len(features), subset_size, replace=False)]
-            for features in (real, generated)
-        )
-        within = sum(_off_diagonal_mean(_cubic_kernel(sample, sample)) for sample in (x, y))
-        values.append(within - 2 * _cubic_kernel(x, y).mean())
-    return float(np.mean(values)), float(np.std(values))
-
-
-def _cubic_kernel(x, y):
-    return (x @ y.T / x.shape[1] + 1) ** 3
-
-
-def _off_diagonal_mean(matrix):
-    count = len(matrix)
-    return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
-
-
-def precision_recall(real, generated, k=3):
-    """Precision and recall by balls around features (Kynkaanniemi et al. 2019).
-
-    A ball around each feature reaches to its k-th neighbour of the same kind. Precision is the
-    share of generated features inside a real ball, recall the share of real ones inside a
-    generated ball.
-
-    Parameters
-    ----------
-    real, generated : array of shape (N, d) and (M, d)
-        Features; compare only scores with equal N and M.
-    k : int, optional
-        Which neighbour the radius reaches to.
-
-    Returns
-    -------
-    precision, recall : float
-        Between 0 and 1.
-    """
-    real, generated = _feature_pair(real, generated)
-    distances = _distances(real, generated)
-    precision = (distances <= _radii(real, k)[:, None]).any(axis=0).mean()
-    recall = (distances <= _radii(generated, k)[None, :]).any(axis=1).mean()
-    return float(precision), float(recall)
-
-
-def density_coverage(real, generated, k=5):
-    """Density and coverage (Naeem et al. 2020): balls around real features only.
-
-    Density is the number of real balls that a generated feature lies in, divided by k; coverage is
-    the share of real balls with a generated feature inside. An outlier among the generated
-    features changes neither by much. Two samples of one distribution, each of N, have a coverage of
-    1 - (N-1)...(N-k) / (2N-1)...(2N-k), which is .969 for k = 5 and large N.
-
-    Parameters
-    ----------
-    real, generated : array of shape (N, d) and (M, d)
-        Features.
-    k : int, optional
-        Which neighbour the radius reaches to.
-
-    Returns
-    -------
-    density, coverage : float
-        Density is at least 0 and can be above 1; coverage is between 0 and 1.
-    """
-    real, generated = _feature_pair(real, generated)
-    inside = _distances(real, generated) <= _radii(real, k)[:, None]
-    return float(inside.sum(axis=0).mean() / k), float(inside.any(axis=1).mean())
-
-
-def two_sample_accuracy(real, generated):
-    """Leave-one-out accuracy of a 1-nearest-neighbour classifier of real against generated.
-
-    One half: it cannot tell them apart. 1: it can. 0: each picture has a copy of the other kind
-    (Lopez-Paz and Oquab 2017; Xu et al. 2018).
-
-    Parameters
-    ----------
-    real, generated : array of shape (N, d)
-        Features, equally many of each: otherwise the larger kind wins by its number.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-    """
-    real, generated = _feature_pair(real, generated)
-    if len(real) != len(generated):
-        raise ValueError(f"Give equally many of each, not {len(real)} and {len(generated)}.")
-    features = np.concatenate([real, generated])
-    distances = _distances(features, features)
-    np.fill_diagonal(distances, np.inf)
-    kinds = np.arange(len(features)) < len(real)
-    return float((kinds[distances.argmin(axis=1)] == kinds).mean())
-
-
-def memorised_share(train, held_out, generated, quantile=0.01):
-    """Share of generated features that are nearer to a training one than real pictures get.
-
-    Held-out real pictures give the scale: only a `quantile` of them lies as near to its nearest
-    training picture. So the floor is `quantile`, and copies of training pictures score 1.
-
-    Parameters
-    ----------
-    train, held_out, generated : array of shape (N, d), (M, d), (L, d)
-        Features of the training pictures, of real ones that were not trained on, and of samples.
-    quantile : float, optional
-        Share of the held-out pictures that counts as too near.
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-    """
-    train, held_out = _feature_pair(train, held_out)
-    _, generated = _feature_pair(train, generated)
-    near = np.quantile(_distances(train, held_out).min(axis=0), quantile)
-    return float((_distances(train, generated).min(axis=0) <= near).mean())
 
 
 def reverse_kl(shares, real_shares):
@@ -368,32 +130,8 @@ def reverse_kl(shares, real_shares):
     float
         At least 0; 0 if the shares are equal.
     """
-    q, p = np.asarray(shares, float), np.asarray(real_shares, float)
+    q, p = (to_numpy(x).astype(np.float64) for x in (shares, real_shares))
     if q.shape != p.shape or p.min() <= 0 or not np.allclose([q.sum(), p.sum()], 1):
         raise ValueError("Give two lists of shares of equal length with a sum of 1, p above 0.")
     drawn = q > 0
     return float((q[drawn] * np.log(q[drawn] / p[drawn])).sum())
-
-
-def _feature_pair(first, second):
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
-        raise ValueError(
-            f"Features must be of shape (N, d) and (M, d), but got {first.shape} and "
-            f"{second.shape}."
-        )
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise ValueError("Features must be finite numbers.")
-    return first, second
-
-
-def _distances(x, y):
-    from scipy.spatial.distance import cdist
-
-    return cdist(x, y)
-
-
-def _radii(features, k):
-    if k >= len(features):
-        raise ValueError(f"k is {k}, but there are only {len(features)} features.")
-    return np.sort(_distances(features, features), axis=1)[:, k]

@@ -1,4 +1,29 @@
-"""Figures."""
+"""Figures: sample grids, losses, telemetry, densities, training replays and twin source code.
 
-from .figures import *  # noqa: F403
-from .figures import _bundle, _smooth  # noqa: F401
+Every figure is shown with a text description: readers who cannot see it read that, and nbval
+compares it. One colour each, through the whole course, chosen from Okabe and Ito's palette, which
+colour-blind readers can tell apart.
+"""
+
+from .curves import show_densities, show_losses, show_telemetry
+from .figures import COLOURS, bundle, figure_png, show_figure
+from .pictures import as_images, tile
+from .replay import show_replay
+from .samples import show_samples, show_strip
+from .twins import show_twins
+
+__all__ = [
+    "COLOURS",
+    "as_images",
+    "bundle",
+    "figure_png",
+    "show_densities",
+    "show_figure",
+    "show_losses",
+    "show_replay",
+    "show_samples",
+    "show_strip",
+    "show_telemetry",
+    "show_twins",
+    "tile",
+]

@@ -1,3 +1,7 @@
-"""One training loop for both frameworks."""
+"""One training loop for both frameworks around the notebook's own step function."""
 
-from .loop import *  # noqa: F403
+from .checkpoints import load_checkpoint, save_checkpoint
+from .history import History, NonFiniteError
+from .loop import train
+
+__all__ = ["History", "NonFiniteError", "load_checkpoint", "save_checkpoint", "train"]

@@ -1,0 +1,61 @@
+"""Image sets by name."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from .downloaded import DOWNLOADED, load_torchvision
+from .folder import load_folder
+from .offline import OFFLINE, load_digit_images, load_street
+
+DATA_SETS = (*OFFLINE, *DOWNLOADED, "folder")
+
+
+def load_images(name="digits", size=None, root=None):
+    """Load an image set by name.
+
+    Parameters
+    ----------
+    name : str
+        ``"digits"``: 1,797 handwritten digits shipped with scikit-learn, grey, 28 pixels.
+        ``"street"``: 7,188 house-number pictures composed from those digits, colour, 32 pixels.
+        Both need no network. ``"mnist"``, ``"fashion_mnist"`` (28), ``"svhn"``, ``"cifar10"`` (32):
+        the training pictures, read by torchvision and downloaded once if they are not there.
+        ``"folder"``: your own pictures, one sub-folder a class, cut square (32).
+    size : int, optional
+        Height and width in pixels, 8 to 512; the set's own size if left out.
+    root : path, optional
+        Where data lives: this argument, else the environment variable ``COURSE_DATA``, else the
+        user's cache folder. For ``"folder"`` it is the folder of class folders, and required.
+
+    Returns
+    -------
+    ImageSet
+        uint8 pictures, labels and class names.
+
+    Raises
+    ------
+    ValueError
+        Unknown name or impossible size.
+    FileNotFoundError
+        No such folder, or no pictures in it.
+    OSError
+        A file is damaged, or a download failed; nothing half-made is left behind.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(f"No data set is called {name!r}. Choose one of: {', '.join(DATA_SETS)}.")
+    if size is not None and (not isinstance(size, (int, np.integer)) or not 8 <= size <= 512):
+        raise ValueError(f"size must be a whole number of pixels from 8 to 512, but got {size!r}.")
+    if name == "digits":
+        return load_digit_images(size or 28)
+    if name == "street":
+        return load_street(size or 32)
+    if name == "folder":
+        return load_folder(root, size or 32)
+    return load_torchvision(name, size, _data_root(root))
+
+
+def _data_root(root):
+    return Path(root or os.environ.get("COURSE_DATA") or platformdirs.user_cache_path("gan-course"))

@@ -1,0 +1,68 @@
+"""A judge of generated pictures that belongs to neither framework."""
+
+import warnings
+
+import numpy as np
+
+from ..plots import as_images
+
+PICTURES_SEEN = 300_000  # at most in the classifier's training, so that MNIST takes seconds, too
+
+
+class DigitClassifier:
+    """A small classifier of real pictures, to judge generated ones with.
+
+    One hidden layer of 128 units on the pixels, by scikit-learn: it belongs to neither framework,
+    trains in seconds and is the same in each run.
+
+    Parameters
+    ----------
+    image_set : ImageSet
+        The real pictures to learn from.
+    seed : int, optional
+        Decides the initial weights and the order of the pictures.
+    """
+
+    def __init__(self, image_set, seed=0):
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPClassifier
+
+        self.classes = len(image_set.class_names)
+        self._shape = image_set.images.shape[1:]
+        epochs = min(200, -(-PICTURES_SEEN // len(image_set)))
+        self._network = MLPClassifier((128,), max_iter=epochs, random_state=seed)
+        with warnings.catch_warnings():
+            # A few times through MNIST is enough; scikit-learn would warn that it could go on.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._network.fit(self._pixels(image_set.images), image_set.labels)
+
+    def _pixels(self, samples):
+        images = as_images(samples)
+        if images.shape[1:] != self._shape:
+            raise ValueError(
+                f"The classifier was trained on pictures of shape {self._shape}, "
+                f"but got {images.shape[1:]}."
+            )
+        return images.reshape(len(images), -1) * 2 - 1
+
+    def probabilities(self, samples):
+        """Probability of each class, shape (N, classes), for a batch of either framework."""
+        return self._network.predict_proba(self._pixels(samples))
+
+    def features(self, samples):
+        """Activations of the hidden layer, float of shape (N, 128), all at least 0."""
+        weights, bias = self._network.coefs_[0], self._network.intercepts_[0]
+        return np.maximum(self._pixels(samples) @ weights + bias, 0)
+
+    def accuracy(self, image_set):
+        """Share of an image set's pictures that are called by their label."""
+        return float((self.probabilities(image_set.images).argmax(1) == image_set.labels).mean())
+
+    def class_shares(self, samples):
+        """Share of the samples that fall into each class, shape (classes,)."""
+        called = self.probabilities(samples).argmax(1)
+        return np.bincount(called, minlength=self.classes) / len(called)
+
+    def confident_share(self, samples, threshold=0.9):
+        """Share of the samples whose most probable class has more than this probability."""
+        return float((self.probabilities(samples).max(1) > threshold).mean())

@@ -1,0 +1,119 @@
+"""Losses, telemetry and densities."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ..arrays import to_numpy
+from .figures import COLOURS, show_figure, title_colour
+
+
+def _smooth(values, window):
+    """Running mean over the last ``window`` values, as long as the input."""
+    sums = np.cumsum(np.insert(np.asarray(values, float), 0, 0.0))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - window)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def show_losses(histories, description, references=None, keys=("d_loss", "g_loss")):
+    """Draw loss curves, one panel a loss, all frameworks in each.
+
+    Parameters
+    ----------
+    histories : dict of str to History
+        Title to what :func:`train` returned; a title that starts with "PyTorch" or "TensorFlow"
+        gets that framework's colour. Thin lines are raw values, thick ones a running mean.
+    description : str
+        What the figure shows, in words.
+    references : dict of str to float, optional
+        A loss's name to its value at the equilibrium, drawn as a dashed line.
+    keys : sequence of str, optional
+        Which recorded values to draw.
+    """
+    figure, axes = plt.subplots(
+        1, len(keys), figsize=(4.6 * len(keys), 3), squeeze=False, layout="constrained"
+    )
+    for axis, key in zip(axes[0], keys, strict=True):
+        for title, history in histories.items():
+            _draw_curve(axis, history, key, title, title_colour(title))
+        if references and key in references:
+            axis.axhline(references[key], color="0.3", ls="--", lw=1)
+            axis.annotate(
+                f"equilibrium {references[key]:.3f}",
+                (1, references[key]),
+                color="0.3",
+                fontsize=8,
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+            )
+        axis.set(xlabel="step", title=key)
+    axes[0, 0].legend(frameon=False)
+    show_figure(figure, description)
+
+
+def _draw_curve(axis, history, key, label, colour, style="-"):
+    if key not in history.values:
+        raise ValueError(
+            f"The history holds no {key!r}, only: {', '.join(history.values) or 'nothing'}."
+        )
+    values = history.values[key]
+    axis.plot(values, color=colour, alpha=0.2, lw=0.7)
+    window = max(1, len(values) // 30)
+    axis.plot(_smooth(values, window), style, color=colour, lw=1.8, label=label)
+
+
+def show_telemetry(histories, description, keys=("D(x)", "D(G(z))")):
+    """Draw D(x) and D(G(z)) during training, one panel a run, one half as the dashed goal.
+
+    Parameters
+    ----------
+    histories : dict of str to History
+        Title to what :func:`train` returned.
+    description : str
+        What the figure shows, in words.
+    keys : pair of str, optional
+        The recorded mean of D on real pictures and on generated ones.
+    """
+    figure, axes = plt.subplots(
+        1,
+        len(histories),
+        figsize=(4.6 * len(histories), 3),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, (title, history) in zip(axes[0], histories.items(), strict=True):
+        for key, colour in zip(keys, (COLOURS["real"], COLOURS["generated"]), strict=True):
+            _draw_curve(axis, history, key, key, colour)
+        axis.axhline(0.5, color="0.3", ls="--", lw=1)
+        axis.set(xlabel="step", ylim=(0, 1))
+        axis.set_title(title, color=title_colour(title))
+    axes[0, 0].set_ylabel("mean output of D")
+    axes[0, 0].legend(frameon=False)
+    show_figure(figure, description)
+
+
+def show_densities(x, curves, description, title="", ylim=None):
+    """Draw curves over one axis, such as p, q and D*.
+
+    Parameters
+    ----------
+    x : array of shape (n,)
+        The axis.
+    curves : dict of str to array of shape (n,)
+        A label that starts with "real" or "generated" is filled in its colour, one that starts
+        with a framework's name gets its colour, any other is black.
+    description : str
+        What the figure shows, in words.
+    """
+    figure, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+    x = to_numpy(x)
+    for label, values in curves.items():
+        values, colour = to_numpy(values), title_colour(label)
+        axis.plot(x, values, color=colour, label=label, lw=1.8)
+        if label.startswith(("real", "generated")):
+            axis.fill_between(x, values, color=colour, alpha=0.2, lw=0)
+    axis.set(title=title, xlabel="x", ylim=ylim)
+    axis.legend(frameon=False)
+    show_figure(figure, description)
