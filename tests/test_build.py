@@ -5,7 +5,9 @@ import sys
 import build
 import nbformat
 import pytest
-from build import BuildError, execute, normalise
+from build import METADATA, BuildError, execute, normalise
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
 from private import forbidden
 from tqdm import tqdm
 
@@ -257,6 +259,43 @@ def test_the_command_line_ends_with_one_clear_error(path, tmp_path, monkeypatch,
     assert "no notebooks in ./notebooks" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         build.main([])
+
+
+def test_what_is_stored_is_what_the_kernel_says_of_itself():
+    """JupyterLab asks the kernel, too; what differs marks a notebook as changed."""
+    book = notebook()
+    NotebookClient(book, kernel_name="python3").execute()
+    assert book.metadata.language_info == METADATA["language_info"]
+    spec = KernelSpecManager().get_kernel_spec("python3")
+    assert METADATA["kernelspec"] == {
+        "name": "python3",
+        "display_name": spec.display_name,
+        "language": spec.language,
+    }
+
+
+def test_normalise_runs_nothing_and_leaves_a_normal_notebook_alone(path, monkeypatch):
+    monkeypatch.setattr(build, "NotebookClient", None)
+    book = notebook("1 + 1")
+    book.cells[1].outputs = [stream("stored\n")]
+    nbformat.write(book, path)
+    build.main(["normalise", str(path)])
+    book = nbformat.read(path, as_version=4)
+    assert book.metadata == METADATA
+    assert book.cells[1].outputs[0].text == "stored\n"
+    state = path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes()
+    build.main(["normalise", str(path)])
+    assert (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes()) == state
+
+
+def test_normalise_refuses_what_execute_refuses(path):
+    book = notebook("1")
+    book.cells[1].outputs = [stream("saved in /home/me/x")]
+    nbformat.write(book, path)
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match="absolute path"):
+        build.main(["normalise", str(path)])
+    assert path.read_bytes() == before
 
 
 def test_the_command_line_executes_what_it_is_given(path, run_python):

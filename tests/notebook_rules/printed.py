@@ -103,7 +103,7 @@ def _pattern_of_bounds(call):
 
 
 def only_checks_speak_of_bounds(book):
-    """Beside a check, nothing is printed in its words: it could stand for a check that never ran."""
+    """Beside a check nothing is printed in its words: it could stand for one that never ran."""
     for cell in code_cells(book):
         tree = tree_of(cell)
         calls = [call for call, _ in calls_of_check(tree)]
