@@ -231,6 +231,22 @@ def test_a_term_is_an_input_times_a_gradient():
     assert not dense._forward_hooks and not norm._forward_hooks
 
 
+def test_an_activation_in_place_changes_nothing(rng):
+    """It overwrites a layer's output, whose gradient is asked for."""
+    torch_module, keras_model = small()
+    copy_weights(torch_module, keras_model)
+    x = rng.normal(size=(6, 4, 4, 1)).astype(np.float32)
+    report = assert_twins(torch_module, keras_model, x)
+    sums = []
+    for in_place in (True, False):
+        torch_module[2] = nn.LeakyReLU(0.2, in_place)
+        assert assert_twins(torch_module, keras_model, x) == report
+        with terms.WatchedLayers(torch_module.named_children()) as watched:
+            torch_module(torch.from_numpy(x.transpose(0, 3, 1, 2))).sum().backward()
+        sums.append(watched.sums_of_sizes())
+    assert sums[0] == sums[1]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_not_a_number_is_no_agreement(training, rng):
     torch_module, keras_model = small()
