@@ -128,13 +128,13 @@ def _is_device(device):
 
 def _apply(func, args, kwargs):
     """Hold an operator to the rules, compute it on the CPU, and wrap what it returns."""
+    asked = kwargs.get("device")
+    if not (_is_device(asked) or _has_wrapped(args) or _has_wrapped(kwargs.values())):
+        return func(*args, **kwargs)
     leaves = pytree.tree_leaves((args, kwargs))
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    wrapped = [tensor for tensor in tensors if isinstance(tensor, OnDevice)]
-    asked = kwargs.get("device")
-    if not wrapped and not _is_device(asked):
-        return func(*args, **kwargs)
-    to_device = _is_device(asked) if asked is not None else bool(wrapped)
+    wrapped = any(isinstance(tensor, OnDevice) for tensor in tensors)
+    to_device = _is_device(asked) if asked is not None else wrapped
     if wrapped:
         _refuse_mixed(func, args, tensors)
     generators = [leaf for leaf in leaves if isinstance(leaf, torch.Generator)]
@@ -153,6 +153,15 @@ def _apply(func, args, kwargs):
     return result if moves else return_and_correct_aliasing(func, args, kwargs, result)
 
 
+def _has_wrapped(values):
+    """Say whether a tensor of the device is among the values or in a list of them; be quick."""
+    return any(
+        isinstance(value, OnDevice)
+        or (isinstance(value, (list, tuple)) and any(isinstance(v, OnDevice) for v in value))
+        for value in values
+    )
+
+
 def _values(tensor):
     return tensor.values
 
@@ -169,8 +178,9 @@ def _refuse_mixed(func, args, tensors):
         scalars_pass = True
     else:
         scalars_pass = torch.Tag.pointwise in func.tags
-    if scalars_pass:
-        strangers = [t for t in strangers if t.dim() > 0]
+    if scalars_pass:  # To read, not to write into.
+        written = args[0] if func._schema.is_mutable else None
+        strangers = [t for t in strangers if t.dim() > 0 or t is written]
     if strangers:
         raise RuntimeError(
             f"{func}: expected all tensors to be on the same device, but one of shape "

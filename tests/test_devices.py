@@ -92,6 +92,7 @@ def on(device, *values):
     [
         lambda x, device: x + torch.ones(2),
         lambda x, device: torch.ones(2).mul_(x),
+        lambda x, device: torch.zeros(()).add_(x.sum()),
         lambda x, device: torch.stack([x, torch.ones(2)]),
         lambda x, device: torch.stack([x.sum(), torch.tensor(1.0)]),
         lambda x, device: torch.ones(2)[x.long()],
