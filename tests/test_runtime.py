@@ -1,92 +1,15 @@
-"""Devices, seeds, the order of imports, and a quiet cell."""
+"""Seeds, devices, threads, exact arithmetic, and the table that setup() shows."""
 
-import importlib.util
 import re
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from course_utils import runtime, setup
+from course_utils import machine, runtime, setup
 from course_utils.runtime import FrameworkInfo, Runtime
-
-TRAIN_IN_BOTH = """
-import keras, tensorflow as tf, torch
-layer = torch.nn.Linear(2, 1)
-optimizer = torch.optim.Adam(layer.parameters())
-layer(torch.ones(1, 2)).sum().backward()
-optimizer.step()
-
-@tf.function
-def double(x):
-    return 2 * x
-
-assert double(tf.constant(1.0)) == 2
-keras.optimizers.Adam().build([tf.Variable(1.0)])
-"""
-
-
-def test_importing_the_package_imports_no_framework(run_python):
-    child = run_python(
-        "import sys, course_utils\n"
-        "print([n for n in ('torch', 'tensorflow', 'keras', 'sklearn') if n in sys.modules])"
-    )
-    assert (child.stdout, child.stderr) == ("[]\n", "")
-
-
-def test_setup_first_is_safe_and_quiet(run_python):
-    child = run_python("from course_utils import setup\nsetup()\n" + TRAIN_IN_BOTH)
-    assert child.returncode == 0, child.stderr
-    # Outside a notebook the table is one line; nothing else may reach the cell.
-    assert re.fullmatch(r"Ready: PyTorch [\d.]+, TensorFlow [\d.]+, seed 0\.\n", child.stdout)
-    assert child.stderr == ""
-
-
-def test_setup_works_when_standard_error_is_closed(run_python):
-    """As it is under nbval."""
-    child = run_python("import os\nos.close(2)\nfrom course_utils import setup\nsetup()")
-    assert child.returncode == 0
-    assert child.stdout.startswith("Ready:")
-
-
-def test_tensorflow_first_is_refused_where_it_would_crash(run_python):
-    child = run_python("import tensorflow\nfrom course_utils import setup\nsetup()")
-    last_line = child.stderr.strip().splitlines()[-1] if child.returncode else ""
-    if importlib.util.find_spec("triton"):
-        assert child.returncode == 1
-        assert last_line.startswith("RuntimeError: TensorFlow was imported before setup().")
-        assert "Restart the kernel" in last_line
-    else:  # The CPU build of PyTorch brings no triton, so either order works.
-        assert child.returncode == 0
-
-
-@pytest.mark.parametrize("triton_imported", [True, False])
-@pytest.mark.parametrize("triton_there", [True, False])
-@pytest.mark.parametrize("tensorflow_imported", [True, False])
-def test_only_the_crashing_order_is_refused(
-    monkeypatch, tensorflow_imported, triton_there, triton_imported
-):
-    modules = {"tensorflow": tensorflow_imported, "triton": triton_imported}
-    imported = {name for name, there in modules.items() if there}
-    util = SimpleNamespace(find_spec=lambda name: triton_there or None)
-    monkeypatch.setattr(runtime, "sys", SimpleNamespace(modules=imported))
-    monkeypatch.setattr(runtime, "importlib", SimpleNamespace(util=util))
-    if tensorflow_imported and triton_there and not triton_imported:
-        with pytest.raises(RuntimeError, match="Restart the kernel"):
-            runtime._refuse_unsafe_import_order()
-    else:
-        runtime._refuse_unsafe_import_order()
-
-
-def test_a_broken_framework_is_one_clear_error(run_python, tmp_path):
-    (tmp_path / "torchvision.py").write_text(
-        "import os\nos.write(2, b'undefined symbol')\nraise OSError('wrong build')"
-    )
-    child = run_python("from course_utils import setup\nsetup()")
-    assert "ImportError: A framework could not be imported: wrong build." in child.stderr
-    assert "install command" in child.stderr
-    assert "undefined symbol" in child.stderr
 
 
 def draw():
@@ -120,11 +43,137 @@ def test_bad_seeds_are_refused(seed):
         setup(seed)
 
 
-def test_setup_shows_the_table_once(displayed):
-    bundles = displayed(setup)
+def test_setup_shows_the_table_once_and_says_how_fast_this_machine_is(displayed):
+    found = []
+    bundles = displayed(lambda: found.append(setup()))
     assert len(bundles) == 1
     assert set(bundles[0]) == {"text/plain", "text/html"}
-    assert bundles[0]["text/html"].count("<tr>") == 4  # head, two frameworks, note
+    assert bundles[0]["text/html"].count("<tr>") == 5  # head, two frameworks, two notes
+    assert found[0].pace > 0
+    assert escape(machine.describe_pace(found[0].pace)) in bundles[0]["text/html"]
+
+
+def test_setup_survives_a_measurement_that_fails(displayed, monkeypatch):
+    def fail(work, budget):
+        raise OSError("no clock")
+
+    monkeypatch.setattr(machine, "best_time", fail)
+    bundles = displayed(setup)
+    assert "none was measured" in bundles[0]["text/html"]
+
+
+def test_setup_computes_in_float32(displayed):
+    """TF32 is off in both frameworks, whoever switched it on and by which switch."""
+    import tensorflow as tf
+    import torch
+
+    torch.backends.fp32_precision = "tf32"
+    torch.backends.cudnn.conv.fp32_precision = "tf32"
+    torch.set_float32_matmul_precision("medium")
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    displayed(setup)
+    backends = torch.backends
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert not backends.cuda.matmul.allow_tf32
+    assert not backends.cudnn.allow_tf32
+    exact = {"ieee", "none"}
+    for switch in (backends, backends.cuda.matmul, backends.cudnn, backends.cudnn.conv):
+        assert switch.fp32_precision in exact
+    assert {backends.cudnn.rnn.fp32_precision, backends.mkldnn.matmul.fp32_precision} <= exact
+    with backends.cudnn.flags(enabled=False):
+        pass  # It reads every switch, and refuses a mixture of old and new ones.
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+# --- threads -----------------------------------------------------------------------------------
+
+VARIABLES = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
+class Threads:
+    """Both frameworks' settings of threads; TensorFlow refuses once it runs."""
+
+    def __init__(self, torch_default=64, running=False):
+        self.torch, self.intra, self.inter, self.running = torch_default, 0, 0, running
+        self.config = SimpleNamespace(threading=self)
+
+    def get_num_threads(self):
+        return self.torch
+
+    def set_num_threads(self, count):
+        self.torch = count
+
+    def get_intra_op_parallelism_threads(self):
+        return self.intra
+
+    def get_inter_op_parallelism_threads(self):
+        return self.inter
+
+    def set_intra_op_parallelism_threads(self, count):
+        if self.running and count != self.intra:
+            raise RuntimeError("Intra op parallelism cannot be modified after initialization.")
+        self.intra = count
+
+    def set_inter_op_parallelism_threads(self, count):
+        self.inter = count
+
+
+@pytest.mark.parametrize(
+    ("variables", "torch_default", "expected"),
+    [
+        ({}, 64, (2, 2, 2)),
+        ({}, 1, (1, 2, 2)),  # Never raised.
+        ({"OMP_NUM_THREADS": "5"}, 5, (5, 2, 2)),
+        ({"TF_NUM_INTRAOP_THREADS": "7", "TF_NUM_INTEROP_THREADS": "3"}, 64, (2, 7, 3)),
+        (dict.fromkeys(VARIABLES, "many"), 64, (2, 2, 2)),
+        (dict.fromkeys(VARIABLES, "0"), 64, (2, 2, 2)),
+        (dict.fromkeys(VARIABLES, ""), 64, (2, 2, 2)),
+    ],
+)
+def test_threads_are_lowered_to_our_cpus_unless_the_user_says_how_many(
+    monkeypatch, variables, torch_default, expected
+):
+    monkeypatch.setattr(machine, "cpus", lambda: 2)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    threads = Threads(torch_default)
+    for _ in range(2):  # A set-up cell is run again.
+        runtime._claim_threads(threads, threads)
+        assert (threads.torch, threads.intra, threads.inter) == expected
+        threads.running = True
+
+
+def test_threads_of_a_tensorflow_that_runs_already_are_shown_as_they_are(monkeypatch):
+    monkeypatch.setattr(machine, "cpus", lambda: 2)
+    monkeypatch.setattr(machine, "cpus_without_quota", lambda: 48)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    threads = Threads(running=True)
+    runtime._claim_threads(threads, threads)
+    assert threads.intra == 0
+    assert runtime._inspect_tensorflow(fake_tensorflow(""))[1].threads == 48
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    assert runtime._inspect_tensorflow(fake_tensorflow(""))[1].threads == 3
+
+
+def test_both_frameworks_use_the_threads_that_the_table_shows(run_python):
+    """One CPU by quota; then setup() again with two, which TensorFlow cannot follow any more."""
+    code = f"""
+import os, joblib
+for name in {VARIABLES}:
+    os.environ.pop(name, None)
+joblib.cpu_count = lambda: 1
+from course_utils import setup
+rows = setup().frameworks
+import tensorflow as tf, torch
+assert torch.get_num_threads() == tf.config.threading.get_intra_op_parallelism_threads() == 1
+joblib.cpu_count = lambda: 2
+print([row.threads for row in rows], [row.threads for row in setup().frameworks])
+"""
+    child = run_python(code)
+    assert child.returncode == 0, child.stderr
+    assert child.stdout.splitlines()[-1] == "[1, 1] [1, 1]"
 
 
 # --- machines that this one is not -----------------------------------------------------------
@@ -212,6 +261,12 @@ def test_the_note_says_how_the_devices_match(torch_name, tf_name, note):
     )
     found = Runtime(0, None, "", rows)
     assert found.note.startswith(note)
+    paced = Runtime(0, None, "", rows, 1.3)
+    on_cpu = [row.framework for row in rows if row.device == "CPU"]
+    if len(on_cpu) == 1:  # The other one trains on an accelerator, which was not measured.
+        assert f"about × 1.3 for {on_cpu[0]}, slower than" in paced._repr_html_()
+    else:
+        assert "about × 1.3, slower than" in paced._repr_html_()
     assert note in found._repr_html_()
 
 
@@ -220,15 +275,18 @@ def test_nbval_blanks_exactly_the_cells_that_differ_between_machines():
 
     patterns = get_sanitize_patterns((Path(__file__).parent / "sanitize.cfg").read_text())
     pages = []
-    for device, threads, memory in (("CPU", 2, "8 GB"), ("A <big> & long name", 64, "139 GB")):
+    for device, threads, memory, pace in (
+        ("CPU", 2, "8 GB", 1.3),
+        ("A <big> & long name", 64, "139 GB", None),
+    ):
         rows = tuple(
             FrameworkInfo(name, "2.14.1", device, threads, memory)
             for name in ("PyTorch", "TensorFlow")
         )
-        page = Runtime(0, None, "", rows)._repr_html_()
+        page = Runtime(0, None, "", rows, pace)._repr_html_()
         for pattern, replacement in patterns:
             page = re.sub(pattern, replacement, page)
         pages.append(page)
     assert pages[0] == pages[1]
-    assert pages[0].count("MACHINE") == 7
+    assert pages[0].count("MACHINE") == 8
     assert "2.14.1" in pages[0]
