@@ -1,9 +1,15 @@
 """Measure speed and memory as ratios in one run; run it on a quiet machine.
 
 python tools/benchmark.py            # everything, about ten minutes
+python tools/benchmark.py machine    # this machine against the reference, a few seconds
 python tools/benchmark.py loop       # the training loop of chapter 04 against the bare step
 python tools/benchmark.py setup      # the set-up cell against the bare imports
 python tools/benchmark.py notebooks  # seconds and peak memory of each notebook
+
+Seconds of two machines cannot be compared; so beside them stand products: how often the machine
+does a float32 matrix product of 512 x 512 in that time, in the same framework and with the same
+threads. What "machine" prints as seconds goes into course_utils/machine.py when the reference
+changes.
 """
 
 import argparse
@@ -18,6 +24,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from course_utils import machine
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LIBRARIES = "import torch, torchvision, tensorflow, keras, numpy, matplotlib.pyplot, IPython"
 BARE = f"import time; start = time.perf_counter(); {LIBRARIES}; print(time.perf_counter() - start)"
@@ -25,6 +33,47 @@ SETUP = (
     "import time; start = time.perf_counter(); from course_utils import setup; setup(); "
     f"{LIBRARIES}; print(time.perf_counter() - start)"
 )
+
+
+def measure_machine(budget=1.0):
+    """Measure both frameworks with the threads that setup() gives them.
+
+    Returns seconds by framework and work, as :func:`course_utils.machine.measure` does. The
+    budget, in seconds for each of four measurements, is larger than setup()'s: a benchmark has
+    time for a steadier figure.
+    """
+    import course_utils
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        course_utils.setup()
+    import tensorflow as tf
+    import torch
+
+    return machine.measure({"PyTorch": torch, "TensorFlow": tf}, budget)
+
+
+def machine_table(seconds):
+    """Return measured seconds as lines: milliseconds, GFLOP/s and the ratio to the reference."""
+    lines = [f"{'':12}{'':13}{'ms':>8}{'GFLOP/s':>9}{'x reference':>13}"]
+    for (framework, work), taken in seconds.items():
+        speed = machine.FLOP[work] / taken / 1e9
+        ratio = taken / machine.REFERENCE_SECONDS[framework, work]
+        lines.append(f"{framework:12}{work:13}{taken * 1e3:8.3f}{speed:9.1f}{ratio:13.2f}")
+    return "\n".join([*lines, machine.describe_pace(machine.pace(seconds))])
+
+
+def benchmark_machine():
+    """Print what setup() measures, and as it stands in course_utils/machine.py."""
+    seconds = measure_machine()
+    print(f"\n{machine_table(seconds)}")
+    print("\nas a reference:")
+    for key, taken in seconds.items():
+        print(f'    ("{key[0]}", "{key[1]}"): {taken * 1e3:.2f}e-3,')
+
+
+def products(seconds, framework, measured):
+    """Return how many of the measured matrix products a framework does in so many seconds."""
+    return seconds / measured[framework, "product"]
 
 
 def definitions(notebook, stop):
@@ -50,8 +99,9 @@ def benchmark_loop(block=100, rounds=5):
     """Alternate blocks of the loop and of the bare step, so that both see the same noise."""
     space = definitions(NOTEBOOKS / "04_dcgan.ipynb", "history_torch = train(")
     runtime = space["runtime"]
+    measured = measure_machine()
     print(f"\nms a step, chapter 04, median of {rounds} blocks of {block} steps")
-    print(f"{'':12}{'bare step':>10}{'train()':>10}{'ratio':>8}")
+    print(f"{'':12}{'bare step':>10}{'train()':>10}{'ratio':>8}{'products a step':>17}")
     for name, step, batches in (
         (
             "PyTorch",
@@ -77,10 +127,15 @@ def benchmark_loop(block=100, rounds=5):
             with contextlib.redirect_stdout(io.StringIO()):
                 space["train"](step, batches, block)
             looped.append((time.perf_counter() - start) / block * 1e3)
-        ratio = statistics.median(b / a for a, b in zip(bare, looped, strict=True))
-        print(
-            f"{name:12}{statistics.median(bare):10.2f}{statistics.median(looped):10.2f}{ratio:8.3f}"
-        )
+        print(loop_line(name, bare, looped, measured))
+
+
+def loop_line(name, bare, looped, measured):
+    """Return a row of the loop's table; the times of each block are in ms a step."""
+    ratio = statistics.median(b / a for a, b in zip(bare, looped, strict=True))
+    step = statistics.median(looped)
+    count = products(step / 1e3, name, measured)
+    return f"{name:12}{statistics.median(bare):10.2f}{step:10.2f}{ratio:8.3f}{count:17.1f}"
 
 
 def benchmark_setup(rounds=5):
@@ -98,7 +153,8 @@ def benchmark_setup(rounds=5):
 
 def benchmark_notebooks(notebooks):
     """Run each notebook in a fresh kernel; ask the kernel for its peak memory at the end."""
-    print(f"\n{'notebook':36}{'seconds':>8}{'peak GB':>9}")
+    measured = measure_machine()
+    print(f"\n{'notebook':36}{'seconds':>8}{'peak GB':>9}{'thousand products':>19}")
     for path in notebooks:
         notebook = nbformat.read(path, as_version=4)
         peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)"
@@ -106,24 +162,33 @@ def benchmark_notebooks(notebooks):
         start = time.perf_counter()
         NotebookClient(
             notebook,
-            timeout=900,
+            timeout=None,  # However slow the machine.
             kernel_name="python3",
             resources={"metadata": {"path": path.parent}},
         ).execute()
         seconds = time.perf_counter() - start
         print(
-            f"{path.name:36}{seconds:8.0f}{float(notebook.cells[-1].outputs[0].text):9.2f}",
+            notebook_line(path.name, seconds, float(notebook.cells[-1].outputs[0].text), measured),
             flush=True,
         )
 
 
+def notebook_line(name, seconds, peak, measured):
+    """Return a row of the notebooks' table; its products are the mean of both frameworks'."""
+    count = statistics.fmean(products(seconds, framework, measured) for framework, _ in measured)
+    return f"{name:36}{seconds:8.0f}{peak:9.2f}{count / 1e3:19.1f}"
+
+
 def main():
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ("loop", "setup", "notebooks")
+    parts = ("machine", "setup", "notebooks", "loop")
     parser.add_argument("parts", nargs="*", default=parts, metavar="part", help=", ".join(parts))
     chosen = parser.parse_args().parts
     if unknown := set(chosen) - set(parts):
         parser.error(f"unknown part {unknown.pop()!r}; choose from {', '.join(parts)}")
+    if "machine" in chosen:
+        benchmark_machine()
     if "setup" in chosen:
         benchmark_setup()
     if "notebooks" in chosen:
