@@ -9,10 +9,10 @@ from torch import nn
 
 import tensorflow as tf  # isort: skip
 from accelerator import active
-from twin_models import SLOPE, all_values, set_precision, small
+from twin_models import SLOPE, all_values, course_nets, set_precision, small
 
 from course_utils import assert_twins, copy_weights, largest_difference
-from course_utils.parity import proof, terms
+from course_utils.parity import pairing, proof, terms
 
 # --- the proof can fail ------------------------------------------------------------------------
 
@@ -181,6 +181,22 @@ def test_a_small_gradient_is_proved_as_well_as_a_large_one(rng):
     factor = 0.5
     with pytest.raises(AssertionError, match="The gradient of other"):
         assert_twins(torch_module, keras_model, values)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_thousandth_of_any_gradient_is_found_in_a_net_of_the_courses_size(training, rng):
+    """The scale that spares what cancels does not hide what does not."""
+    torch_module, keras_model, shape = course_nets()["discriminator"]
+    copy_weights(keras_model, torch_module)
+    inputs = [rng.normal(size=(64, *shape)).astype(np.float32)]
+    slots = pairing.pair(torch_module, keras_model)
+    _, theirs, terms_of = proof._run_both(torch_module, keras_model, slots, inputs, training)
+    exact = theirs.gradients
+    assert len(exact) == 8
+    for name, array in exact.items():
+        found, difference = proof._worst_gradient(exact | {name: array * 1.001}, exact, terms_of)
+        assert found == name
+        assert difference > 2e-4  # Twice the bound.
 
 
 def kinked():

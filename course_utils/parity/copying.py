@@ -39,9 +39,7 @@ def copy_weights(source, target):
         arrays = [slot.to_torch(to_numpy(slot.keras_variable)) for slot in slots]
         with torch.no_grad():
             for slot, array in zip(slots, arrays, strict=True):
-                tensor = torch.from_numpy(np.ascontiguousarray(array))
-                # Cast before it moves: Apple's chips have no float64.
-                slot.torch_tensor.copy_(tensor.to(slot.torch_tensor.dtype))
+                slot.torch_tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
         make_spectral_norms_exact(torch_module)
 
 

@@ -6,8 +6,7 @@ class SpectralWeight:
 
     def __init__(self, layer):
         self._layer = layer
-        stored = layer.parametrizations.weight.original
-        self.shape, self.dtype = stored.shape, stored.dtype
+        self.shape = layer.parametrizations.weight.original.shape
 
     def detach(self):
         """Return the kernel in use, without a step of the power iteration."""
