@@ -33,12 +33,14 @@ WORKER_MEMORY = 5 * 2**30  # A worker with both frameworks, and the largest note
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """For `-n auto`: one worker a core, as many as memory holds; no worker on a single core."""
     workers = min(_cores(), psutil.virtual_memory().total // WORKER_MEMORY)
     return int(workers) if workers > 1 else 0
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """A notebook's cells stay together, but each notebook that runs twice is a job of its own."""
     return _OneKernelAJob(config, log)

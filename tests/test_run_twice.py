@@ -1,65 +1,25 @@
-"""Each notebook runs twice in one kernel: no cell depends on what a first run has not left."""
+"""Each notebook runs twice in one kernel, on a device that mixes nothing.
+
+No cell may depend on what a first run has not left, and none may give a network on an accelerator
+a tensor of the CPU. One pair of runs shows both.
+"""
 
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from notebook_rules import IGNORE, code_cells, tags
+from short_runs import problems
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
-# Training is cut short for this test only: the notebook's own import finds these functions. With
-# snapshots it takes just enough steps to have as many as the notebook asks for. After it a check's
-# bounds need not hold; that they do is for nbval to find.
-SHORT_TRAINING = """
-import course_utils
-
-def shorten(long_train, strict_check):
-    runs = []
-
-    def train(step, batches, steps, name="training", snapshot=None, moments=8, **options):
-        runs.append(name)
-        fewest = moments - 1 if snapshot else 3
-        return long_train(step, batches, min(steps, fewest), name, snapshot, moments, **options)
-
-    def check(*arguments, **bounds):
-        try:
-            strict_check(*arguments, **bounds)
-        except AssertionError:
-            if not runs:
-                raise
-
-    return train, check
-
-course_utils.train, course_utils.check = shorten(course_utils.train, course_utils.check)
-del shorten
-"""
-
-
-def follows_a_training(cells):
-    """Say of each cell whether it checks a training, which was too short to pass."""
-    return [False] + [IGNORE in tags(cell) for cell in cells[:-1]]
-
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_twice_in_one_kernel(path):
-    cells = code_cells(nbformat.read(path, as_version=4))
-    sources = [SHORT_TRAINING] + 2 * [cell.source for cell in cells]
-    may_fail = [False] + 2 * follows_a_training(cells)
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
-    NotebookClient(
-        book,
-        timeout=170,
-        kernel_name="python3",
-        allow_errors=True,
-        resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
-    problems = [
-        f"run {1 + (index - 1) // len(cells)}, {cell.source[:60]!r}: {output.ename} {output.evalue}"
-        for index, cell in enumerate(book.cells)
-        for output in cell.outputs
-        if output.output_type == "error"
-        and not (output.ename == "AssertionError" and may_fail[index])
-    ]
-    assert problems == []
+def test_a_notebook_runs_twice_on_an_accelerator(path):
+    assert problems(nbformat.read(path, as_version=4), path.parent, times=2) == []
+
+
+def test_a_notebook_that_needs_what_it_deleted_fails(tmp_path):
+    cells = ["import course_utils", "if 'x' not in globals():\n    y = 1", "x = y\ndel y"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    found = problems(book, tmp_path, times=2)
+    assert [problem.partition(", 'x")[0] for problem in found] == ["run 2, code cell 2"]
