@@ -16,13 +16,15 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
-import psutil
 import pytest
 from nbval.plugin import IPyNbCell
 from PIL import Image
 from xdist.scheduler import LoadFileScheduling
 
-OFFLINE = Path(__file__).parent / "tests" / "offline"
+from course_utils.machine import cpus, memory
+
+ROOT = Path(__file__).parent
+OFFLINE = ROOT / "tests" / "offline"
 PIXELS = 6  # Another font moves the edge of a tightly cut figure by this much.
 BLANK = 1.0  # Standard deviation of grey levels, 0 to 255; a single thin curve has 15.
 HASH_SIZE = 16
@@ -30,13 +32,12 @@ HASH_SIZE = 16
 # fonts, hinting and smoothing change up to 22 bits; changes of content at least 40.
 BITS = 30
 WORKER_MEMORY = 5 * 2**30  # A worker with both frameworks, and the largest notebook's kernel.
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """For `-n auto`: one worker a core, as many as memory holds; no worker on a single core."""
-    workers = min(_cores(), psutil.virtual_memory().total // WORKER_MEMORY)
+    workers = min(cpus(), memory() // WORKER_MEMORY)
     return int(workers) if workers > 1 else 0
 
 
@@ -58,25 +59,24 @@ def pytest_collection_modifyitems(items):
     )
 
 
-def _cores():
-    """Cores that this process may use; a container's share, where the system tells."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """Share the cores among workers; refuse the network here, in child Pythons and in kernels."""
     workers = len(config.getoption("tx", None) or [])
-    for name in THREADS if workers else ():
-        os.environ.setdefault(name, str(max(1, _cores() // workers)))
+    for name in _load(ROOT / "tools" / "arithmetic.py").THREADS if workers else ():
+        os.environ.setdefault(name, str(max(1, cpus() // workers)))
     path = os.environ.get("PYTHONPATH")
     if str(OFFLINE) not in (path or "").split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(OFFLINE), path)))
-    spec = importlib.util.spec_from_file_location("offline", OFFLINE / "sitecustomize.py")
-    offline = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(offline)
-    offline.refuse_the_network()
+    _load(OFFLINE / "sitecustomize.py").refuse_the_network()
+
+
+def _load(path):
+    """Import a file that is on no path here."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pytest_itemcollected(item):

@@ -41,7 +41,7 @@ def run_python(tmp_path):
             text=True,
             cwd=tmp_path,
             env={**os.environ, **environment},
-            timeout=170,
+            timeout=1800,
         )
 
     return run
