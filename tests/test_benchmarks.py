@@ -28,8 +28,8 @@ def test_the_table_of_the_machine_gives_speed_and_ratio():
         assert milliseconds == pytest.approx(2e3 * reference[framework, work], abs=1e-3)
         assert speed == pytest.approx(machine.FLOP[work] / milliseconds / 1e6, rel=1e-2)
         assert ratio == 2
-    assert machine.FLOP["product"] == 2 * 512**3
-    assert machine.FLOP["convolution"] == 2 * 64 * 64 * 7 * 7 * 32 * 4 * 4
+    assert machine.FLOP["product"] == 2 * 256**3
+    assert machine.FLOP["convolution"] == 2 * 16 * 64 * 7 * 7 * 32 * 4 * 4
 
 
 def test_rows_of_loop_and_notebooks():

@@ -7,7 +7,7 @@ python tools/benchmark.py setup      # the set-up cell against the bare imports
 python tools/benchmark.py notebooks  # seconds and peak memory of each notebook
 
 Seconds of two machines cannot be compared; so beside them stand products: how often the machine
-does a float32 matrix product of 512 x 512 in that time, in the same framework and with the same
+does a float32 matrix product of 256 x 256 in that time, in the same framework and with the same
 threads. What "machine" prints as seconds goes into course_utils/machine.py when the reference
 changes.
 """
@@ -35,12 +35,11 @@ SETUP = (
 )
 
 
-def measure_machine(budget=1.0):
+def measure_machine(budget=4.0):
     """Measure both frameworks with the threads that setup() gives them.
 
     Returns seconds by framework and work, as :func:`course_utils.machine.measure` does. The
-    budget, in seconds for each of four measurements, is larger than setup()'s: a benchmark has
-    time for a steadier figure.
+    budget, in seconds, is larger than setup()'s: a benchmark has time for a steadier figure.
     """
     import course_utils
 
@@ -68,7 +67,7 @@ def benchmark_machine():
     print(f"\n{machine_table(seconds)}")
     print("\nas a reference:")
     for key, taken in seconds.items():
-        print(f'    ("{key[0]}", "{key[1]}"): {taken * 1e3:.2f}e-3,')
+        print(f'    ("{key[0]}", "{key[1]}"): {taken * 1e3:.3f}e-3,')
 
 
 def products(seconds, framework, measured):

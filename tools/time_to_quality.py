@@ -18,7 +18,7 @@ digits, over that of 2,000 real digits (its floor): 1 is perfect. A class is fou
 of all samples are called by it with a probability above 0.9.
 
 Seconds of two machines cannot be compared; so the tables give steps, too, and products: how often
-the machine does a float32 matrix product of 512 x 512 in that time, in the same process.
+the machine does a float32 matrix product of 256 x 256 in that time, in the same process.
 """
 
 import argparse
