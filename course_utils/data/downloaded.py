@@ -39,7 +39,9 @@ def load_torchvision(name, size, root):
         images = np.stack(
             [
                 resize(image.squeeze(), size)
-                for image in tqdm(images, name, leave=False, file=sys.stdout)
+                for image in tqdm(
+                    images, name, leave=False, file=sys.stdout, disable=sys.stdout is None
+                )
             ]
         )
         images = images.reshape(len(images), size, size, -1)

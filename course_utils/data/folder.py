@@ -44,7 +44,9 @@ def load_folder(root, size):
         )
     pictures = [
         _read_picture(path, size)
-        for path, _ in tqdm(files, "pictures", leave=False, file=sys.stdout)
+        for path, _ in tqdm(
+            files, "pictures", leave=False, file=sys.stdout, disable=sys.stdout is None
+        )
     ]
     grey = all(picture.mode == "L" for picture in pictures)
     images = np.stack([np.asarray(picture.convert("L" if grey else "RGB")) for picture in pictures])

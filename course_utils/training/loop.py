@@ -85,7 +85,13 @@ def train(
             history.snapshot_steps.append(history.steps)
 
     bar = tqdm(
-        total=steps, initial=history.steps, desc=name, unit="step", file=sys.stdout, ncols=100
+        total=steps,
+        initial=history.steps,
+        desc=name,
+        unit="step",
+        file=sys.stdout,
+        ncols=100,
+        disable=sys.stdout is None,
     )
     saved = history.steps
     stream = iter(batches)
