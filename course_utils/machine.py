@@ -11,12 +11,11 @@ import psutil
 
 REFERENCE = "two cores of an AMD EPYC 9004 at 2.6 GHz"
 # Seconds on the reference with two threads, as `python tools/benchmark.py machine` prints them.
-# Provisional: half of what one of its cores takes.
 REFERENCE_SECONDS = {
-    ("PyTorch", "product"): 0.16e-3,
-    ("PyTorch", "convolution"): 0.23e-3,
-    ("TensorFlow", "product"): 0.16e-3,
-    ("TensorFlow", "convolution"): 0.23e-3,
+    ("PyTorch", "product"): 0.167e-3,
+    ("PyTorch", "convolution"): 0.274e-3,
+    ("TensorFlow", "product"): 0.330e-3,
+    ("TensorFlow", "convolution"): 0.353e-3,
 }
 # Chapter 04's work: the inner convolution of its discriminator, 32 maps of 14 x 14 to 64 of 7 x 7
 # with 4 x 4 kernels, for a quarter of its batch of 64; and a product. Both are over in half a
