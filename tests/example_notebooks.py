@@ -101,6 +101,7 @@ BREACHES = [
     ("nothing_of_this_machine", 3, {"outputs": printed("/home/me/data")}),
     ("nothing_of_this_machine", 3, {"outputs": printed("<thing at 0x7f0000000000>")}),
     ("nothing_of_this_machine", 3, {"outputs": shown("<b>/opt/me/x</b>", "text/html")}),
+    ("nothing_of_this_machine", 3, {"outputs": printed("train: 100%|##| 3/3 [00:01<00:00, 2")}),
     ("nothing_of_this_machine", 3, {"source": "open('/tmp/me')"}),
     ("nothing_of_this_machine", 3, {"source": "print(1)  # see /content/drive"}),
     ("nothing_of_this_machine", 3, {"source": "open(f'C:\\\\Users\\\\{name}')"}),

@@ -72,6 +72,7 @@ def test_only_tags_remain_of_the_metadata():
         ("{50}\r         \ra fact\n", "a fact\n"),
         ("\rcount: 3it [00:01,  2.90it/s]\n", None),
         ("\rlong: 100%|##| 9/9 [1:02:03<00:00,  2.90it/s]\n", None),
+        ("\rcut: 100%|##| 9/9 [00:03<00:00,  2.90it/s, D(x) 0.9, D(G\ntrained\n", "trained\n"),
     ],
 )
 def test_progress_bars_are_removed(text, kept):

@@ -21,8 +21,9 @@ from private import forbidden
 from tqdm import tqdm
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-# A line of tqdm: "train: 100%|█████| 3/3 [00:00<00:00, 900.00step/s]".
-PROGRESS_BAR = re.compile(r"^.*\[(?:\d+:)?\d\d:\d\d[<,].*\][ \r]*\n?", re.MULTILINE)
+# A line of tqdm: "train: 100%|█████| 3/3 [00:00<00:00, 900.00step/s]". A long one is cut, and then
+# has no closing bracket.
+PROGRESS_BAR = re.compile(r"^.*\[(?:\d+:)?\d\d:\d\d[<,](?:.*\][ \r]*|.*)\n?", re.MULTILINE)
 # What JupyterLab stores when it opens a notebook: what the kernel says of itself. If the file
 # differs in any of it, the notebook is marked as changed before anybody touched it.
 METADATA = {

@@ -7,7 +7,7 @@ import re
 import tokenize
 
 import numpy as np
-from build import METADATA
+from build import METADATA, PROGRESS_BAR
 from PIL import Image, UnidentifiedImageError
 from private import forbidden
 
@@ -70,6 +70,8 @@ def nothing_of_this_machine(book):
     texts = [cell.source for cell in book.cells if cell.cell_type != "code"]
     for cell in code_cells(book):
         texts += texts_of(cell)
+        if any(PROGRESS_BAR.search(text) for text in texts_of(cell)):
+            yield "a progress bar with this machine's seconds"
         nodes = ast.walk(tree_of(cell))
         texts += [n.value for n in nodes if isinstance(getattr(n, "value", None), str)]
         texts += _comments(cell.source)
