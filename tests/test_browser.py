@@ -150,7 +150,7 @@ def test_opening_a_notebook_does_not_mark_it_as_changed(lab):
 def test_chapter_00_runs_in_jupyterlab(lab):
     _, address = lab
     name = "00_start_here.ipynb"
-    notebook = json.loads((NOTEBOOKS / name).read_text())
+    notebook = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))
     figures = sum(
         "image/png" in output.get("data", {})
         for cell in notebook["cells"]

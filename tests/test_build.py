@@ -223,7 +223,7 @@ def test_execute_stores_results_counted_from_one_and_is_repeatable(path):
     assert book.cells[1].outputs[0].text == "trained\n"
     assert book.cells[2].outputs[0].data == {"text/plain": "4"}
     assert "widgets" not in book.metadata
-    assert "model_id" not in path.read_text()
+    assert "model_id" not in path.read_text(encoding="utf-8")
     first = path.read_bytes()
     execute(path)
     assert path.read_bytes() == first

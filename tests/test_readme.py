@@ -185,7 +185,7 @@ def small_repository(tmp_path):
     def run(*commands):
         quick_start = "".join(f"    {command}\n" for command in commands)
         text = f"# T\n\n## Quick start\n\n{quick_start}\n<details>\n\n    not this\n"
-        (folder / "README.md").write_text(text)
+        (folder / "README.md").write_text(text, encoding="utf-8")
         git = ["git", "-c", "user.name=me", "-c", "user.email=me@example.org"]
         for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
             subprocess.run([*git, *arguments], cwd=folder, check=True)

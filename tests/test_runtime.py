@@ -273,7 +273,7 @@ def test_the_note_says_how_the_devices_match(torch_name, tf_name, note):
 def test_nbval_blanks_exactly_the_cells_that_differ_between_machines():
     from nbval.plugin import get_sanitize_patterns
 
-    patterns = get_sanitize_patterns((Path(__file__).parent / "sanitize.cfg").read_text())
+    patterns = get_sanitize_patterns((Path(__file__).parent / "sanitize.cfg").read_text("utf-8"))
     pages = []
     for device, threads, memory, pace in (
         ("CPU", 2, "8 GB", 1.3),

@@ -1,10 +1,8 @@
 """Checkpoints that resume exactly, and are written whole or not at all."""
 
 import itertools
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -271,7 +269,7 @@ def test_a_killed_process_leaves_the_last_whole_checkpoint(tmp_path):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             child.stdout.readline()
             time.sleep(moment)
-            os.kill(child.pid, signal.SIGKILL)
+            child.kill()
             printed = [int(line) for line in child.stdout]
         arrays = load_file(path)
         number = arrays["state/thing/0"][0]

@@ -88,7 +88,9 @@ def run_notebook(path, seed, data=None, settings=()):
 
 def read_records(path):
     """List the runs of a file in tests/seeds/; empty if there is none."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    )
 
 
 def values_of(records):
