@@ -1,5 +1,6 @@
 """The author's command: what it stores, what it refuses, and what it leaves alone."""
 
+import subprocess
 import sys
 
 import build
@@ -299,8 +300,9 @@ def test_normalise_refuses_what_execute_refuses(path):
     assert path.read_bytes() == before
 
 
-def test_the_command_line_executes_what_it_is_given(path, run_python):
+def test_the_command_line_executes_what_it_is_given(path, root):
     nbformat.write(notebook("6 * 7"), path)
-    child = run_python(f"from build import main\nmain(['execute', {str(path)!r}])")
+    command = [sys.executable, str(root / "tools" / "build.py"), "execute", str(path)]
+    child = subprocess.run(command, capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
     assert nbformat.read(path, as_version=4).cells[1].outputs[0].data["text/plain"] == "42"

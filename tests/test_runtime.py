@@ -275,18 +275,22 @@ def test_nbval_blanks_exactly_the_cells_that_differ_between_machines():
 
     patterns = get_sanitize_patterns((Path(__file__).parent / "sanitize.cfg").read_text("utf-8"))
     pages = []
-    for device, threads, memory, pace in (
-        ("CPU", 2, "8 GB", 1.3),
-        ("A <big> & long name", 64, "139 GB", None),
+    texts = []
+    for version, device, threads, memory, pace in (
+        ("2.14.1", "CPU", 2, "8 GB", 1.3),
+        ("3.0.0rc1", "A <big> & long name", 64, "139 GB", None),
     ):
         rows = tuple(
-            FrameworkInfo(name, "2.14.1", device, threads, memory)
+            FrameworkInfo(name, version, device, threads, memory)
             for name in ("PyTorch", "TensorFlow")
         )
-        page = Runtime(0, None, "", rows, pace)._repr_html_()
+        runtime = Runtime(0, None, "", rows, pace)
+        page, text = runtime._repr_html_(), repr(runtime)
         for pattern, replacement in patterns:
-            page = re.sub(pattern, replacement, page)
+            page, text = (re.sub(pattern, replacement, shown) for shown in (page, text))
         pages.append(page)
+        texts.append(text)
     assert pages[0] == pages[1]
     assert pages[0].count("MACHINE") == 8
-    assert "2.14.1" in pages[0]
+    assert pages[0].count("VERSION") == 2
+    assert texts == 2 * ["Ready: PyTorch VERSION, TensorFlow VERSION, seed 0."]
