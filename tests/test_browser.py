@@ -83,7 +83,7 @@ OPEN = """async path => {
     panel.dispose();
     return seen;
 }"""
-PATIENCE = 1_800_000  # Milliseconds, for the slowest machine; nothing waits for them in vain.
+PATIENCE = 1_800_000  # Milliseconds, for the slowest machine.
 
 
 @contextlib.contextmanager
