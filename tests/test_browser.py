@@ -49,7 +49,9 @@ def lab(tmp_path_factory):
                 json.load(urllib.request.urlopen(status, timeout=5))
                 break
             time.sleep(0.5)
-        yield tmp_path / "notebooks", f"http://127.0.0.1:{port}/lab/tree/{{}}?token=test"
+        # Without "reset" JupyterLab brings back the notebooks of the test before, and one of them,
+        # not the one in the address, is the current one: a test then waits for it without end.
+        yield tmp_path / "notebooks", f"http://127.0.0.1:{port}/lab/tree/{{}}?reset&token=test"
     finally:
         server.terminate()
         server.wait(30)

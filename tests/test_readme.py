@@ -174,6 +174,8 @@ def small_repository(tmp_path):
     for name in (".ci", "tools", ".venv"):
         (folder / name).mkdir(parents=True)
     (tmp_path / "bin").mkdir()
+    browser = tmp_path / "bin" / "chromium"
+    browser.touch(mode=0o755)
     shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")
     (folder / "server.py").write_text(STAND_IN)
     (folder / "tools" / "arithmetic.py").write_text("import sys; print(sys.argv)")
@@ -207,7 +209,7 @@ def test_ci_runs_both_commands_in_a_copy_and_then_plain_arithmetic(small_reposit
     assert child.returncode == 0, child.stdout + child.stderr
     assert "here I am" in child.stdout and "mine" not in child.stdout
     assert re.search(r"'plain', '--', '.venv/bin/pytest', '--nbval', 'notebooks/02", child.stdout)
-    assert len(re.findall(r"^-- .*: passed, \d+ seconds$", child.stdout, re.MULTILINE)) == 4
+    assert len(re.findall(r"^-- .*: passed, \d+ seconds$", child.stdout, re.MULTILINE)) == 5
 
 
 @needs_bash
