@@ -1,4 +1,4 @@
-"""What nbval does not do: compare pictures, refuse every network, and share out the cores.
+"""What nbval does not do: compare pictures, run again, refuse every network, share out the cores.
 
 nbval compares text and skips PNGs. Here each picture of a compared cell must be there, have the
 stored size, show something, and look like the stored one to a perceptual hash: other fonts or
@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from nbval.plugin import IPyNbCell
 from PIL import Image
-from xdist.scheduler import LoadFileScheduling
 
 from course_utils.machine import cpus, memory
 
@@ -41,22 +40,10 @@ def pytest_xdist_auto_num_workers():
     return int(workers) if workers > 1 else 0
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """A notebook's cells stay together, but each notebook that runs twice is a job of its own."""
-    return _OneKernelAJob(config, log)
-
-
-class _OneKernelAJob(LoadFileScheduling):
-    def _split_scope(self, nodeid):
-        return nodeid if "test_run_twice.py" in nodeid else super()._split_scope(nodeid)
-
-
 def pytest_collection_modifyitems(items):
-    """Long jobs first, so that no worker is left with one while the others are done."""
-    items.sort(
-        key=lambda item: (isinstance(item, IPyNbCell), "run_twice" in item.nodeid), reverse=True
-    )
+    """Run each notebook again; long jobs first, so that no worker has one left at the end."""
+    _load(ROOT / "tests" / "second_run.py").add_second_runs(items)
+    items.sort(key=lambda item: item.path.suffix == ".ipynb", reverse=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -31,6 +31,21 @@ def rng():
 
 
 @pytest.fixture
+def nbval(root):
+    """Run nbval as a maintainer does, on notebooks that lie elsewhere."""
+
+    def run(path):
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0"]
+        command += ["-p", "no:cacheprovider", "-p", "conftest"]
+        options = ["-c", "pyproject.toml", "--nbval", "--color=no", str(path)]
+        return subprocess.run(
+            [*command, *options], cwd=root, capture_output=True, text=True, timeout=1800
+        )
+
+    return run
+
+
+@pytest.fixture
 def run_python(tmp_path):
     """Run code in a child Python; return what it printed, its errors and its exit status."""
 

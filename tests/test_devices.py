@@ -1,37 +1,14 @@
-"""The stand-in for an accelerator is as strict as one, and finds a chapter that mixes devices.
-
-The chapters themselves run on it in test_run_twice.py.
-"""
+"""The stand-in for an accelerator, on which each chapter runs again, is as strict as one."""
 
 import copy
 
 import accelerator
-import nbformat
 import numpy as np
 import pytest
 import torch
-from short_runs import problems
 from torch import nn
 
 from course_utils.arrays import to_numpy
-
-
-def test_a_chapter_that_mixes_devices_fails(tmp_path):
-    cells = [
-        "from course_utils import setup\nruntime = setup(seed=0)\nimport numpy as np, torch",
-        "network = torch.nn.Linear(2, 1).to(runtime.torch_device)",
-        "network(torch.zeros(3, 2))",
-        "network(torch.zeros(3, 2).to(runtime.torch_device))",
-        "network.weight.detach().numpy()",
-        "network.weight.detach().cpu().numpy()",
-        "torch.from_numpy(np.zeros(2)).to(runtime.torch_device)",
-    ]
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    found = [problem.split(", ")[1] for problem in problems(book, tmp_path)]
-    assert found == ["code cell 2", "code cell 4", "code cell 6"]
-
-
-# --- the stand-in itself -------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import base64
 import importlib.util
 import io
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -56,15 +54,6 @@ CHANGES = {
 }
 
 
-def nbval(path):
-    """Run nbval as a maintainer does, on a notebook that lies elsewhere."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest"]
-    options = ["-c", "pyproject.toml", "--nbval", "--color=no", str(path)]
-    return subprocess.run(
-        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=1800
-    )
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Return a small notebook, executed as an author does."""
@@ -103,7 +92,7 @@ def png(draw):
     return base64.b64encode(figure_png(figure)).decode()
 
 
-def test_the_unchanged_notebook_passes_and_each_mutation_fails(small, tmp_path):
+def test_the_unchanged_notebook_passes_and_each_mutation_fails(small, tmp_path, nbval):
     """One run over all copies: one process of pytest, one kernel a copy.
 
     Of the line of a check, only the measured number may change.
@@ -134,7 +123,7 @@ def test_the_unchanged_notebook_passes_and_each_mutation_fails(small, tmp_path):
     assert re.search(r"Picture 1 (has|shows)", child.stdout)
 
 
-def test_one_changed_digit_of_a_real_notebook_fails(tmp_path):
+def test_one_changed_digit_of_a_real_notebook_fails(tmp_path, nbval):
     book = nbformat.read(REAL, as_version=4)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     compared = [

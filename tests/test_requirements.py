@@ -25,7 +25,7 @@ SYSTEMS = {
     "Windows": {"sys_platform": "win32", "os_name": "nt", "platform_machine": "AMD64"},
 }
 # Pinned for what they run, not for what they export.
-PROGRAMS = {"jupyterlab", "pydot", "ruff", "jupytext", "uv"}
+PROGRAMS = {"jupyterlab", "pydot", "pytest-xdist", "ruff", "jupytext", "uv"}
 
 
 def read(room):
