@@ -1,6 +1,7 @@
 """Small image sets, and small files in the formats of the large ones."""
 
 import pickle
+import shutil
 import struct
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import scipy.io
 from torchvision import datasets
 
-from course_utils import ImageSet
+from course_utils import ImageSet, load_images
 
 
 def files_in(folder):
@@ -69,3 +70,14 @@ def _files_are_there(name):
 
 def cut(data):
     return data[: len(data) // 2]
+
+
+def one_picture(folder, picture, suffix="png", **options):
+    """Save a picture as the only one of its folder and load it; options go to where they belong."""
+    names = ("fit", "background", "channels")
+    loading = {name: options.pop(name) for name in names if name in options}
+    path = folder / "a" / f"one.{suffix}"
+    shutil.rmtree(path.parent, ignore_errors=True)
+    path.parent.mkdir()
+    picture.save(path, **options)
+    return load_images("folder", root=folder, **loading)

@@ -43,6 +43,14 @@ def test_the_root_is_the_argument_else_the_variable_else_the_cache(tmp_path, mon
     assert len(load_images("fashion_mnist", root=str(tmp_path / "argument"))) == 1
 
 
+def test_the_home_of_the_user_is_expanded(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    craft("fashion_mnist", tmp_path / "data", 2, monkeypatch)
+    monkeypatch.setenv("COURSE_DATA", "~/data")
+    assert len(load_images("fashion_mnist")) == 2
+
+
 def test_real_mnist_reads_without_a_network():
     place = real_data()
     if place is None:

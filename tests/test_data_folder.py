@@ -30,14 +30,14 @@ def test_a_folder_is_grey_only_if_every_picture_is(tmp_path, modes, channels):
 
 
 def test_a_folder_in_every_known_format_nested_and_in_order(tmp_path):
-    for number, suffix in enumerate(["png", "jpg", "JPEG", "bmp", "gif", "webp"]):
+    for number, suffix in enumerate(["png", "jpg", "JPEG", "bmp", "gif", "webp", "tif", "TIFF"]):
         picture(tmp_path / "zebra" / "deep" / "down" / f"{number}.{suffix}")
     picture(tmp_path / "ant" / "x.png")
     (tmp_path / "ant" / "notes.txt").write_text("ignored")
     (tmp_path / "readme.md").write_text("ignored")
     image_set = load_images("folder", size=8, root=str(tmp_path))
     assert image_set.class_names == ("ant", "zebra")
-    assert image_set.labels.tolist() == [0] + [1] * 6
+    assert image_set.labels.tolist() == [0] + [1] * 8
 
 
 @pytest.mark.parametrize("size", [(64, 32), (32, 64), (33, 90), (9, 8)])
@@ -53,10 +53,44 @@ def test_pictures_that_are_not_square_are_cut_in_the_middle(tmp_path, size):
     assert (load_images("folder", size=16, root=tmp_path).images == 255).all()
 
 
-def test_hidden_folders_are_no_classes(tmp_path):
-    picture(tmp_path / "cats" / "one.png")
-    (tmp_path / ".ipynb_checkpoints").mkdir()
-    assert load_images("folder", root=tmp_path).class_names == ("cats",)
+def test_what_systems_leave_behind_is_passed_over_at_every_depth(tmp_path, capsys):
+    """JupyterLab's checkpoints and macOS's archives hold second copies of the pictures."""
+    for place in ("", ".ipynb_checkpoints", "__MACOSX", ".hidden/deep"):
+        picture(tmp_path / "cats" / place / "one.png")
+        picture(tmp_path / place / "cats" / "two" / "one.png")
+    for place in ("cats", "__MACOSX/cats"):
+        (tmp_path / place / "._one.png").write_bytes(b"not a picture")
+    image_set = load_images("folder", root=tmp_path)
+    assert image_set.class_names == ("cats",)
+    assert len(image_set) == 2
+    assert "Passed over" not in capsys.readouterr().out
+
+
+def test_what_is_skipped_is_counted_in_one_line(tmp_path, capsys):
+    picture(tmp_path / "a" / "one.png")
+    picture(tmp_path / "loose.png")
+    for name in ("a/x.heic", "a/deep/Y.HEIC", "a/notes", "readme.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no picture")
+    assert len(load_images("folder", root=tmp_path)) == 1
+    line = "Passed over 5 files: 2 .heic, 2 outside the class folders, 1 without a suffix.\n"
+    assert line in capsys.readouterr().out
+
+
+def test_folders_and_files_sort_as_people_count(tmp_path):
+    for level, name in enumerate(["1/1", "1/2", "1/10", "2/b", "10/B2", "10/b10", "Ten/x"]):
+        picture(tmp_path / f"{name}.png", colour=10 * level)
+    image_set = load_images("folder", root=tmp_path)
+    assert image_set.class_names == ("1", "2", "10", "Ten")
+    assert image_set.labels.tolist() == [0, 0, 0, 1, 2, 2, 3]
+    assert (image_set.images[:, 0, 0, 0] == 10 * np.arange(7)).all()
+
+
+def test_the_home_of_the_user_is_expanded(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    picture(tmp_path / "pictures" / "a" / "one.png")
+    assert len(load_images("folder", root="~/pictures")) == 1
 
 
 @pytest.mark.parametrize("trouble", [cut, lambda data: b"", lambda data: b"no picture at all"])

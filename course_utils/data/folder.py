@@ -1,68 +1,95 @@
 """Your own pictures: a folder that holds one folder a class."""
 
+import os
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from .image_set import ImageSet
+from .pictures import SUFFIXES, PictureReader
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
-
-def load_folder(root, size):
+def load_folder(root, size, fit="crop", background="black", channels=None):
     """Read every picture of every class folder; raise if one of them has none."""
     if root is None:
         raise ValueError(
             'load_images("folder") needs root=, the folder that holds one folder a class.'
         )
-    root = Path(root)
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (colour), but got {channels!r}.")
+    root = Path(root).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"There is no folder {root}.")
-    classes = sorted(
-        entry.name
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".")  # JupyterLab leaves hidden folders.
-    )
-    files = [
-        (path, label)
-        for label, name in enumerate(classes)
-        for path in sorted((root / name).rglob("*"))
-        if path.suffix.lower() in PICTURE_SUFFIXES
-    ]
-    if not files:
-        raise FileNotFoundError(
-            f"No pictures in {root}: expected one folder a class with "
-            f"{', '.join(PICTURE_SUFFIXES)} files in it."
-        )
-    empty = set(range(len(classes))) - {label for _, label in files}
-    if empty:
-        raise FileNotFoundError(
-            f"No pictures in {', '.join(str(root / classes[label]) for label in sorted(empty))}."
-        )
-    pictures = [
-        _read_picture(path, size)
-        for path, _ in tqdm(
-            files, "pictures", leave=False, file=sys.stdout, disable=sys.stdout is None
-        )
-    ]
-    grey = all(picture.mode == "L" for picture in pictures)
-    images = np.stack([np.asarray(picture.convert("L" if grey else "RGB")) for picture in pictures])
-    images = images.reshape(len(images), size, size, -1)
+    reader = PictureReader(size, fit, background)
+    classes, files, skipped = _find(root)
+    if channels is None:
+        # An all-grey set stays grey. The headers tell, so the result has its shape from the start.
+        channels = 1 if all(reader.is_grey(path) for path, _ in files) else 3
+    # Each picture goes straight into the result: a large set must not lie in memory twice.
+    images = np.empty((len(files), size, size, channels), np.uint8)
+    cuts = np.zeros(len(files))
+    bar = tqdm(files, "pictures", leave=False, file=sys.stdout, disable=sys.stdout is None)
+    for number, (path, _) in enumerate(bar):
+        images[number], cuts[number] = reader.read(path, channels)
+    _tell(skipped, cuts)
     labels = np.array([label for _, label in files], dtype=np.int64)
     return ImageSet("folder", images, labels, tuple(classes))
 
 
-def _read_picture(path, size):
-    """Read one picture, cut the largest centred square and resize it; keep grey pictures grey."""
-    try:
-        with Image.open(path) as picture:
-            picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise OSError(f"{path} is not a readable picture ({error}). Mend or remove it.") from error
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    square = picture.crop((left, top, left + side, top + side))
-    return square.resize((size, size), Image.Resampling.BICUBIC)
+def natural(name):
+    """Sort key by which "2" comes before "10", on every system."""
+    parts = re.split("([0-9]+)", name)
+    return [int(part) if n % 2 else part.casefold() for n, part in enumerate(parts)], name
+
+
+def _find(root):
+    """Return the class names, pairs of a picture's path and its class, and what is passed over."""
+    entries = sorted(filter(_visible, os.listdir(root)), key=natural)
+    classes = [name for name in entries if (root / name).is_dir()]
+    skipped = Counter("outside the class folders" for name in entries if name not in classes)
+    files = []
+    for label, name in enumerate(classes):
+        pictures = []
+        for folder, folders, names in os.walk(root / name):
+            folders[:] = filter(_visible, folders)
+            for path in map(Path(folder).joinpath, filter(_visible, names)):
+                if path.suffix.lower() in SUFFIXES:
+                    pictures.append(path)
+                else:
+                    skipped[path.suffix.lower() or "without a suffix"] += 1
+        pictures.sort(key=lambda path: [natural(part) for part in path.parts])
+        files += [(path, label) for path in pictures]
+    if not files:
+        raise FileNotFoundError(
+            f"No pictures in {root}: expected one folder a class with {', '.join(SUFFIXES)} files "
+            "in it."
+        )
+    empty = sorted(set(range(len(classes))) - {label for _, label in files})
+    if empty:
+        raise FileNotFoundError(
+            f"No pictures in {', '.join(str(root / classes[label]) for label in empty)}."
+        )
+    return classes, files, skipped
+
+
+def _visible(name):
+    """Pass over what systems and JupyterLab leave: hidden files and folders, macOS's archives'."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _tell(skipped, cuts):
+    """Say in one line each what was passed over, and how much was cut off."""
+    if skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
+        print(f"Passed over {skipped.total()} files: {kinds}.")
+    oblong = cuts[cuts > 0]
+    if oblong.size:
+        print(
+            f"{oblong.size} of {cuts.size} pictures are not square: the middle was kept, "
+            f"{oblong.mean():.0%} of their area was cut off, at most {oblong.max():.0%}. "
+            'fit="pad" or fit="stretch" keeps all.'
+        )

@@ -13,7 +13,7 @@ from .offline import OFFLINE, load_digit_images, load_street
 DATA_SETS = (*OFFLINE, *DOWNLOADED, "folder")
 
 
-def load_images(name="digits", size=None, root=None):
+def load_images(name="digits", size=None, root=None, fit="crop", background="black", channels=None):
     """Load an image set by name.
 
     Parameters
@@ -23,22 +23,34 @@ def load_images(name="digits", size=None, root=None):
         ``"street"``: 7,188 house-number pictures composed from those digits, colour, 32 pixels.
         Both need no network. ``"mnist"``, ``"fashion_mnist"`` (28), ``"svhn"``, ``"cifar10"`` (32):
         the training pictures, read by torchvision and downloaded once if they are not there.
-        ``"folder"``: your own pictures, one sub-folder a class, cut square (32).
+        ``"folder"``: your own pictures, one sub-folder a class, PNG, JPEG, BMP, GIF, WebP or TIFF
+        (32).
     size : int, optional
         Height and width in pixels, 8 to 512; the set's own size if left out.
     root : path, optional
         Where data lives: this argument, else the environment variable ``COURSE_DATA``, else the
-        user's cache folder. For ``"folder"`` it is the folder of class folders, and required.
+        user's cache folder; ``~`` is your home. For ``"folder"`` it is the folder of class folders,
+        and required.
+    fit : {"crop", "pad", "stretch"}, optional
+        For ``"folder"``: cut the middle out of a picture that is not square, lay it whole on the
+        background, or distort it.
+    background : str or tuple, optional
+        For ``"folder"``: the colour behind transparent pixels and beside padded pictures, such as
+        ``"white"``, ``"#ff8000"`` or ``(255, 128, 0)``.
+    channels : {1, 3}, optional
+        For ``"folder"``: grey or colour; grey if left out and every picture is grey.
 
     Returns
     -------
     ImageSet
-        uint8 pictures, labels and class names.
+        uint8 pictures, labels and class names. Of your own pictures, 16-bit ones are scaled from
+        0 to 65,535, those of floats or wider integers from their own lowest to their highest value;
+        EXIF orientation is applied; a file of several pages gives the first.
 
     Raises
     ------
     ValueError
-        Unknown name or impossible size.
+        Unknown name, impossible size, or an argument that only ``"folder"`` takes.
     FileNotFoundError
         No such folder, or no pictures in it.
     OSError
@@ -48,14 +60,17 @@ def load_images(name="digits", size=None, root=None):
         raise ValueError(f"No data set is called {name!r}. Choose one of: {', '.join(DATA_SETS)}.")
     if size is not None and (not isinstance(size, (int, np.integer)) or not 8 <= size <= 512):
         raise ValueError(f"size must be a whole number of pixels from 8 to 512, but got {size!r}.")
+    if name == "folder":
+        return load_folder(root, size or 32, fit, background, channels)
+    if (fit, background, channels) != ("crop", "black", None):
+        raise ValueError(f'fit, background and channels are for "folder", not for {name!r}.')
     if name == "digits":
         return load_digit_images(size or 28)
     if name == "street":
         return load_street(size or 32)
-    if name == "folder":
-        return load_folder(root, size or 32)
     return load_torchvision(name, size, _data_root(root))
 
 
 def _data_root(root):
-    return Path(root or os.environ.get("COURSE_DATA") or platformdirs.user_cache_path("gan-course"))
+    chosen = root or os.environ.get("COURSE_DATA")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("gan-course")
