@@ -8,7 +8,7 @@ from .checks import check
 from .data import ImageSet, load_images, one_hot
 from .explore import Explorer
 from .metrics import (
-    DigitClassifier,
+    PictureClassifier,
     class_alignment,
     class_variance_ratios,
     density_coverage,
@@ -39,7 +39,7 @@ from .training import load_checkpoint, save_checkpoint, train
 
 __all__ = [
     "COLOURS",
-    "DigitClassifier",
+    "PictureClassifier",
     "Explorer",
     "ImageSet",
     "as_images",

@@ -2,7 +2,7 @@
 
 import functools
 
-from course_utils import DigitClassifier, load_images
+from course_utils import PictureClassifier, load_images
 
 
 @functools.cache
@@ -12,4 +12,4 @@ def digit_parts():
 
 @functools.cache
 def digit_judge():
-    return DigitClassifier(digit_parts()[0])
+    return PictureClassifier(digit_parts()[0])

@@ -10,8 +10,8 @@ from digit_judge import digit_judge, digit_parts
 from scipy.ndimage import gaussian_filter
 
 from course_utils import (
-    DigitClassifier,
     ImageSet,
+    PictureClassifier,
     class_alignment,
     class_variance_ratios,
     matched_accuracy,
@@ -50,9 +50,9 @@ def test_the_classifier_gives_probabilities_in_any_layout(parts, judge):
 
 def test_the_classifier_is_the_same_in_each_run(parts, judge):
     images = parts[1].scaled()[:50]
-    again = DigitClassifier(parts[0]).probabilities(images)
+    again = PictureClassifier(parts[0]).probabilities(images)
     assert np.array_equal(again, judge.probabilities(images))
-    assert not np.array_equal(DigitClassifier(parts[0], seed=1).probabilities(images), again)
+    assert not np.array_equal(PictureClassifier(parts[0], seed=1).probabilities(images), again)
 
 
 def test_one_class_repeated_fills_one_share(parts, judge):
@@ -76,9 +76,24 @@ def test_colour_pictures_and_any_number_of_classes_are_judged():
     labels = np.arange(60) % 3
     images[np.arange(60), :, :, labels] += 150
     coloured = ImageSet("colours", images, labels, ("red", "green", "blue"))
-    judge = DigitClassifier(coloured)
+    judge = PictureClassifier(coloured)
     assert judge.accuracy(coloured) == 1
     assert judge.class_shares(images).shape == (3,)
+
+
+def test_a_class_without_pictures_keeps_its_place(capsys):
+    """Labels 0 and 2 of three classes: the second answer is never given."""
+    images = np.zeros((60, 8, 8, 1), np.uint8)
+    labels = np.arange(60) % 2 * 2
+    images[labels == 2] = 200
+    image_set = ImageSet("gap", images, labels, ("dark", "never", "bright"))
+    judge = PictureClassifier(image_set)
+    assert "No picture of never:" in capsys.readouterr().out
+    assert judge.accuracy(image_set) == 1
+    assert judge.probabilities(images).shape == (60, 3)
+    assert judge.class_shares(images).tolist() == [0.5, 0, 0.5]
+    with pytest.raises(ValueError, match="at least two classes"):
+        PictureClassifier(ImageSet("one", images, np.zeros(60, int), ("a", "b")))
 
 
 def test_features_are_the_hidden_layer_that_the_probabilities_come_from(parts, judge):
@@ -94,7 +109,7 @@ def test_a_large_data_set_is_learned_in_fewer_rounds_and_without_a_warning(monke
     monkeypatch.setattr("course_utils.metrics.classifier.PICTURES_SEEN", 3 * len(parts[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        judge = DigitClassifier(parts[0])
+        judge = PictureClassifier(parts[0])
     assert judge._network.n_iter_ == 3
 
 
@@ -266,9 +281,9 @@ def test_the_judge_learned_300_000_pictures_and_each_at_most_200_times(parts, mo
             assert (pixels.min(), pixels.max()) == (-1, 1)
 
     monkeypatch.setattr("sklearn.neural_network.MLPClassifier", Network)
-    DigitClassifier(parts[0])
+    PictureClassifier(parts[0])
     monkeypatch.setattr(ImageSet, "__len__", lambda _: 60_001)
-    DigitClassifier(parts[0])
+    PictureClassifier(parts[0])
     assert rounds == [((128,), 200, 0), ((128,), 5, 0)]
 
 

@@ -11,11 +11,13 @@ from course_utils import (
     density_coverage,
     frechet_distance,
     kernel_distance,
+    matched_accuracy,
     memorised_share,
     precision_recall,
     reverse_kl,
     two_sample_accuracy,
 )
+from course_utils.metrics import features
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +118,9 @@ def test_the_two_sample_test_knows_its_three_landmarks(rng):
 def test_reverse_kl_without_one_of_ten_classes(rng):
     shares = np.full(10, 0.1)
     without = np.where(np.arange(10) == 7, 0, 1 / 9)
-    assert reverse_kl(without, shares) == pytest.approx(np.log(10 / 9))
+    assert reverse_kl(shares, without) == pytest.approx(np.log(10 / 9))
     assert reverse_kl(shares, shares) == 0
-    drawn = np.mean([reverse_kl(rng.multinomial(500, shares) / 500, shares) for _ in range(400)])
+    drawn = np.mean([reverse_kl(shares, rng.multinomial(500, shares) / 500) for _ in range(400)])
     assert drawn == pytest.approx(9 / 1000, rel=0.1)
 
 
@@ -126,12 +128,31 @@ def test_reverse_kl_without_one_of_ten_classes(rng):
     ("score", "message"),
     [
         (lambda: frechet_distance(np.zeros((5, 2)), np.zeros((5, 3))), r"\(5, 2\) and \(5, 3\)"),
+        (
+            lambda: frechet_distance(np.zeros((5, 2)), np.zeros((1, 2))),
+            "at least 2 generated",
+        ),
+        (lambda: frechet_distance(np.zeros((5, 0)), np.zeros((5, 0))), r"shape \(5, 0\)"),
+        (lambda: frechet_distance(np.zeros(5), np.zeros(5)), r"shape \(5,\)"),
+        (lambda: frechet_distance([["a"], ["b"]], np.zeros((5, 1))), "must be numbers"),
         (lambda: two_sample_accuracy(np.zeros((5, 2)), np.zeros((4, 2))), "not 5 and 4"),
-        (lambda: kernel_distance(np.zeros((50, 2)), np.zeros((60, 2))), "only 50 features"),
-        (lambda: precision_recall(np.zeros((3, 2)), np.zeros((9, 2))), "k is 3, but there are"),
+        (
+            lambda: kernel_distance(np.zeros((50, 2)), np.zeros((60, 2))),
+            "subset_size must be 2 to 50",
+        ),
+        (lambda: kernel_distance(LINE, LINE, subset_size=1), "subset_size must be 2 to 4"),
+        (lambda: kernel_distance(LINE, LINE, 0, 2), "subsets must be 1"),
+        (lambda: precision_recall(np.zeros((3, 2)), np.zeros((9, 2))), "k must be 1 to 2"),
+        (lambda: density_coverage(LINE, LINE, k=-1), "k must be 1 to 3"),
+        (lambda: density_coverage(LINE, LINE, k=1.5), "whole number"),
         (lambda: density_coverage(np.full((9, 2), np.nan), np.zeros((9, 2))), "finite"),
-        (lambda: reverse_kl([0.5, 0.5], [1.0, 0.0]), "p above 0"),
-        (lambda: reverse_kl([1.0], [0.5, 0.5]), "equal length"),
+        (lambda: memorised_share(LINE, LINE, LINE, quantile=2), "quantile must be 0 to 1"),
+        (lambda: memorised_share(LINE, LINE[:0], LINE), "held-out features"),
+        (lambda: reverse_kl([1.0, 0.0], [0.5, 0.5]), "real ones above 0"),
+        (lambda: reverse_kl([0.5, 0.5], [1.0]), "one share a class"),
+        (lambda: reverse_kl([0.5, 0.5], [0.6, 0.6, -0.2]), "shares must be numbers from 0"),
+        (lambda: matched_accuracy([0, 50_000], [0, 1]), "0 to 999"),
+        (lambda: matched_accuracy(np.zeros(0, int), np.zeros(0, int)), "Nothing to match"),
     ],
 )
 def test_impossible_features_are_refused(score, message):
@@ -225,7 +246,7 @@ def test_a_ball_reaches_to_the_kth_neighbour_and_holds_its_rim(k):
     assert precision_recall(LINE, far, k)[0] == 0
     assert precision_recall(many, LINE, k)[1] == 1  # A real point on a generated ball's rim.
     assert precision_recall(far, LINE, k)[1] == 0
-    with pytest.raises(ValueError, match="k is 4, but there are only 4"):
+    with pytest.raises(ValueError, match="k must be 1 to 3"):
         density_coverage(LINE, rim, 4)
 
 
@@ -234,6 +255,33 @@ def test_as_near_as_the_nearest_held_out_picture_is_memorised():
     samples = np.array([[1.0], [-1], [0.5], [1 + 1e-9]])
     assert memorised_share(train, held_out, samples, quantile=0) == 0.75
     assert memorised_share(train, held_out, samples + 1, quantile=0.5) == 0.75
+
+
+def test_few_samples_of_many_features_warn_with_their_floor(rng):
+    x, y = rng.normal(size=(2, 30, 40))
+    with pytest.warns(UserWarning, match="30 samples of 40 features") as caught:
+        distance = frechet_distance(x, y)
+    floor = float(str(caught[0].message).split("about ")[1].split(" apart")[0])
+    assert floor == pytest.approx(2 * 40 / 30 + 40 * 41 / 60, rel=0.01)
+    assert 0.5 * floor < distance < 2 * floor
+
+
+def test_blocks_change_no_score(rng, monkeypatch):
+    x, y, z = rng.normal(size=(3, 57, 4))
+    x[3] = z[5]
+
+    def scores():
+        return (
+            precision_recall(x, y),
+            density_coverage(x, y),
+            two_sample_accuracy(x, z),
+            memorised_share(x, y, z, 0.1),
+        )
+
+    whole = scores()
+    for block in (1, 57 * 10, 57 * 56):
+        monkeypatch.setattr(features, "BLOCK", block)
+        assert scores() == whole
 
 
 DEFAULTS = [

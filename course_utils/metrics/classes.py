@@ -4,6 +4,9 @@ import numpy as np
 
 from ..arrays import to_numpy
 from ..data import check_labels
+from .features import check_features
+
+MOST_CODES = 1000  # The matching builds a square table of them.
 
 
 def class_alignment(classifier, samples, labels):
@@ -15,7 +18,7 @@ def class_alignment(classifier, samples, labels):
 
     Parameters
     ----------
-    classifier : DigitClassifier
+    classifier : PictureClassifier
         Trained on real pictures.
     samples : array or tensor
         N generated pictures, in any layout and framework.
@@ -45,7 +48,7 @@ def class_variance_ratios(real_features, real_labels, features, labels):
     Parameters
     ----------
     real_features, features : array of shape (N, d) and (M, d)
-        Features of real and of generated pictures, such as ``DigitClassifier.features``.
+        Features of real and of generated pictures, such as ``PictureClassifier.features``.
     real_labels, labels : array of int, shape (N,) and (M,)
         Their classes.
 
@@ -59,13 +62,17 @@ def class_variance_ratios(real_features, real_labels, features, labels):
     ValueError
         If labels do not fit the features, or a class has fewer than two pictures.
     """
-    classes = int(to_numpy(real_labels).max()) + 1
+    real_features = check_features("real", real_features)
+    features = check_features("generated", features, real_features)
+    classes = 1 + max(check_labels(real_labels, MOST_CODES, len(real_features)))
     real = _class_variances("real", real_features, real_labels, classes)
-    return _class_variances("generated", features, labels, classes) / real
+    generated = _class_variances("generated", features, labels, classes)
+    if real.min() <= 0:
+        raise ValueError(f"The real pictures of class {real.argmin()} do not vary at all.")
+    return generated / real
 
 
 def _class_variances(kind, features, labels, classes):
-    features = to_numpy(features).astype(np.float64)
     labels = check_labels(labels, classes, len(features))
     counts = np.bincount(labels, minlength=classes)
     if counts.min() < 2:
@@ -104,17 +111,18 @@ def matched_accuracy(codes, labels):
     """
     from scipy.optimize import linear_sum_assignment
 
-    codes, labels = to_numpy(codes), to_numpy(labels)
+    labels = check_labels(labels, MOST_CODES)
+    codes = check_labels(codes, MOST_CODES, len(labels))
+    if not len(labels):
+        raise ValueError("Nothing to match: there are no codes and no labels.")
     count = 1 + int(max(codes.max(), labels.max()))
-    labels = check_labels(labels, count)
-    codes = check_labels(codes, count, len(labels))
     pairs = np.zeros((count, count), int)
     np.add.at(pairs, (codes, labels), 1)
     rows, label_of_code = linear_sum_assignment(pairs, maximize=True)
     return float(pairs[rows, label_of_code].sum() / len(labels)), label_of_code
 
 
-def reverse_kl(shares, real_shares):
+def reverse_kl(real_shares, shares):
     """KL divergence of generated from real class shares, sum of q log(q / p), in nats.
 
     Its floor for N samples is about (classes - 1) / (2N). A class that is never drawn adds nothing
@@ -122,16 +130,27 @@ def reverse_kl(shares, real_shares):
 
     Parameters
     ----------
-    shares, real_shares : array of shape (classes,)
-        q of the generated and p of the real pictures, each with a sum of 1; p above 0.
+    real_shares, shares : array of shape (classes,)
+        p of the real and q of the generated pictures, each at least 0 with a sum of 1; p above 0.
 
     Returns
     -------
     float
         At least 0; 0 if the shares are equal.
+
+    Raises
+    ------
+    ValueError
+        If these are no shares of the same classes, or a real share is 0.
     """
-    q, p = (to_numpy(x).astype(np.float64) for x in (shares, real_shares))
-    if q.shape != p.shape or p.min() <= 0 or not np.allclose([q.sum(), p.sum()], 1):
-        raise ValueError("Give two lists of shares of equal length with a sum of 1, p above 0.")
-    drawn = q > 0
-    return float((q[drawn] * np.log(q[drawn] / p[drawn])).sum())
+    from scipy.stats import entropy
+
+    p, q = (to_numpy(x) for x in (real_shares, shares))
+    for name, x in (("real_shares", p), ("shares", q)):
+        if x.ndim != 1 or x.dtype.kind not in "iuf" or not np.isclose(x.sum(), 1) or x.min() < 0:
+            raise ValueError(f"{name} must be numbers from 0 with a sum of 1, but got {x}.")
+    if p.shape != q.shape or p.min() <= 0:
+        raise ValueError(
+            f"Both need one share a class, the real ones above 0, but got {p} and {q}."
+        )
+    return float(entropy(q, p))

@@ -9,7 +9,7 @@ from ..plots import as_images
 PICTURES_SEEN = 300_000  # at most in the classifier's training, so that MNIST takes seconds, too
 
 
-class DigitClassifier:
+class PictureClassifier:
     """A small classifier of real pictures, to judge generated ones with.
 
     One hidden layer of 128 units on the pixels, by scikit-learn: it belongs to neither framework,
@@ -21,6 +21,11 @@ class DigitClassifier:
         The real pictures to learn from.
     seed : int, optional
         Decides the initial weights and the order of the pictures.
+
+    Raises
+    ------
+    ValueError
+        If there are pictures of fewer than two classes.
     """
 
     def __init__(self, image_set, seed=0):
@@ -28,6 +33,12 @@ class DigitClassifier:
         from sklearn.neural_network import MLPClassifier
 
         self.classes = len(image_set.class_names)
+        counts = np.bincount(image_set.labels, minlength=self.classes)
+        if (counts > 0).sum() < 2:
+            raise ValueError("A classifier needs pictures of at least two classes.")
+        unseen = [image_set.class_names[label] for label in np.flatnonzero(counts == 0)]
+        if unseen:
+            print(f"No picture of {', '.join(unseen)}: the classifier will never answer that.")
         self._shape = image_set.images.shape[1:]
         epochs = min(200, -(-PICTURES_SEEN // len(image_set)))
         self._network = MLPClassifier((128,), max_iter=epochs, random_state=seed)
@@ -47,7 +58,11 @@ class DigitClassifier:
 
     def probabilities(self, samples):
         """Probability of each class, shape (N, classes), for a batch of either framework."""
-        return self._network.predict_proba(self._pixels(samples))
+        probabilities = np.zeros((len(samples), self.classes))
+        probabilities[:, self._network.classes_] = self._network.predict_proba(
+            self._pixels(samples)
+        )
+        return probabilities
 
     def features(self, samples):
         """Activations of the hidden layer, float of shape (N, 128), all at least 0."""

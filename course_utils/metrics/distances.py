@@ -1,8 +1,10 @@
 """Distances between the distributions of two sets of features."""
 
+import warnings
+
 import numpy as np
 
-from .features import feature_pair
+from .features import check_whole, feature_pair
 
 
 def frechet_distance(real, generated):
@@ -21,8 +23,25 @@ def frechet_distance(real, generated):
     -------
     float
         At least 0, in squared units of the features.
+
+    Raises
+    ------
+    ValueError
+        If the features do not fit, are fewer than two or not finite.
+
+    Warns
+    -----
+    UserWarning
+        If N or M is below d, where the floor is larger than most distances.
     """
     real, generated = feature_pair(real, generated)
+    fewest, d = min(len(real), len(generated)), real.shape[1]
+    if fewest < d:
+        warnings.warn(
+            f"{fewest} samples of {d} features: two such samples of one unit Gaussian are already "
+            f"about {2 * d / fewest + d * (d + 1) / (2 * fewest):.3g} apart. Take more samples.",
+            stacklevel=2,
+        )
     mean_gap = real.mean(0) - generated.mean(0)
     covariances = [np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, generated)]
     # The eigenvalues of S S' are those of the symmetric S^(1/2) S' S^(1/2), which are real.
@@ -52,13 +71,17 @@ def kernel_distance(real, generated, subsets=50, subset_size=200, seed=0):
     -------
     mean, deviation : float
         Mean over the subsets, and the standard deviation of one subset's value.
+
+    Raises
+    ------
+    ValueError
+        If the features do not fit, are not finite, or are fewer than a subset.
     """
+    from sklearn.metrics.pairwise import polynomial_kernel
+
     real, generated = feature_pair(real, generated)
-    if subset_size > min(len(real), len(generated)):
-        raise ValueError(
-            f"subset_size is {subset_size}, but there are only "
-            f"{min(len(real), len(generated))} features of one kind."
-        )
+    check_whole("subset_size", subset_size, 2, min(len(real), len(generated)))
+    check_whole("subsets", subsets, 1, 10**6)
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):
@@ -66,13 +89,10 @@ def kernel_distance(real, generated, subsets=50, subset_size=200, seed=0):
             features[rng.choice(len(features), subset_size, replace=False)]
             for features in (real, generated)
         )
-        within = sum(_off_diagonal_mean(_cubic_kernel(sample, sample)) for sample in (x, y))
-        values.append(within - 2 * _cubic_kernel(x, y).mean())
+        # With its own gamma, 1/d, and constant, 1, it is the kernel of the paper.
+        within = sum(_off_diagonal_mean(polynomial_kernel(sample)) for sample in (x, y))
+        values.append(within - 2 * polynomial_kernel(x, y).mean())
     return float(np.mean(values)), float(np.std(values))
-
-
-def _cubic_kernel(x, y):
-    return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 def _off_diagonal_mean(matrix):

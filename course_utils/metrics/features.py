@@ -1,18 +1,54 @@
-"""Features that a score can compare."""
+"""Features that a score can compare, and their distances in blocks that fit the memory."""
 
 import numpy as np
 
 from ..arrays import to_numpy
 
+BLOCK = 2**25  # Distances at a time: 256 MiB.
 
-def feature_pair(first, second):
+
+def feature_pair(real, generated, least=2):
     """Return both as float64 of shape (N, d) and (M, d), or say in one error what is wrong."""
-    first, second = (to_numpy(x).astype(np.float64) for x in (first, second))
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+    real = check_features("real", real, least=least)
+    return real, check_features("generated", generated, real, least)
+
+
+def check_features(kind, features, like=None, least=1):
+    """Return features as float64 of shape (N, d), N at least `least`, with the width of others."""
+    array = to_numpy(features)
+    if array.dtype.kind not in "iuf" or array.ndim != 2 or 0 in array.shape:
         raise ValueError(
-            f"Features must be of shape (N, d) and (M, d), but got {first.shape} and "
-            f"{second.shape}."
+            f"The {kind} features must be numbers of shape (N, d), but got {array.dtype} of shape "
+            f"{array.shape}."
         )
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
-        raise ValueError("Features must be finite numbers.")
-    return first, second
+    if len(array) < least:
+        raise ValueError(
+            f"This score needs at least {least} {kind} features, but got {len(array)}."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"The {kind} features must be finite, but hold NaN or infinity.")
+    if like is not None and array.shape[1:] != np.shape(like)[1:]:
+        raise ValueError(
+            f"Features must be of one width, but got shapes {np.shape(like)} and {array.shape}."
+        )
+    return array.astype(np.float64)
+
+
+def check_whole(name, value, lowest, highest):
+    """Refuse what is no whole number of a range."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number, but got {value!r}.")
+    if not lowest <= value <= highest:
+        raise ValueError(
+            f"{name} must be {lowest} to {highest} with so many features, but got {value}."
+        )
+
+
+def distance_blocks(x, y):
+    """Yield (rows, Euclidean distances of x[rows] to all of y), a block of rows at a time."""
+    from scipy.spatial.distance import cdist
+
+    count = max(1, BLOCK // len(y))
+    for start in range(0, len(x), count):
+        rows = slice(start, start + count)
+        yield rows, cdist(x[rows], y)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .features import feature_pair
+from .features import check_features, check_whole, distance_blocks, feature_pair
 
 
 def precision_recall(real, generated, k=3):
@@ -23,12 +23,19 @@ def precision_recall(real, generated, k=3):
     -------
     precision, recall : float
         Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the features do not fit, are not finite, or ``k`` is not below N.
     """
-    real, generated = feature_pair(real, generated)
-    distances = _distances(real, generated)
-    precision = (distances <= _radii(real, k)[:, None]).any(axis=0).mean()
-    recall = (distances <= _radii(generated, k)[None, :]).any(axis=1).mean()
-    return float(precision), float(recall)
+    real, generated = feature_pair(real, generated, least=1)
+    real_radii, generated_radii = _radii(real, k), _radii(generated, k)
+    precise, recalled = np.zeros(len(generated), bool), np.zeros(len(real), bool)
+    for rows, distances in distance_blocks(real, generated):
+        precise |= (distances <= real_radii[rows, None]).any(axis=0)
+        recalled[rows] = (distances <= generated_radii).any(axis=1)
+    return float(precise.mean()), float(recalled.mean())
 
 
 def density_coverage(real, generated, k=5):
@@ -50,10 +57,20 @@ def density_coverage(real, generated, k=5):
     -------
     density, coverage : float
         Density is at least 0 and can be above 1; coverage is between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the features do not fit, are not finite, or ``k`` is not below N.
     """
-    real, generated = feature_pair(real, generated)
-    inside = _distances(real, generated) <= _radii(real, k)[:, None]
-    return float(inside.sum(axis=0).mean() / k), float(inside.any(axis=1).mean())
+    real, generated = feature_pair(real, generated, least=1)
+    radii = _radii(real, k)
+    balls, covered = np.zeros(len(generated), int), np.zeros(len(real), bool)
+    for rows, distances in distance_blocks(real, generated):
+        inside = distances <= radii[rows, None]
+        balls += inside.sum(axis=0)
+        covered[rows] = inside.any(axis=1)
+    return float(balls.mean() / k), float(covered.mean())
 
 
 def two_sample_accuracy(real, generated):
@@ -76,10 +93,13 @@ def two_sample_accuracy(real, generated):
     if len(real) != len(generated):
         raise ValueError(f"Give equally many of each, not {len(real)} and {len(generated)}.")
     features = np.concatenate([real, generated])
-    distances = _distances(features, features)
-    np.fill_diagonal(distances, np.inf)
+    nearest = np.zeros(len(features), int)
+    for rows, distances in distance_blocks(features, features):
+        itself = np.arange(len(features))[rows]
+        distances[np.arange(len(itself)), itself] = np.inf
+        nearest[rows] = distances.argmin(axis=1)
     kinds = np.arange(len(features)) < len(real)
-    return float((kinds[distances.argmin(axis=1)] == kinds).mean())
+    return float((kinds[nearest] == kinds).mean())
 
 
 def memorised_share(train, held_out, generated, quantile=0.01):
@@ -100,19 +120,21 @@ def memorised_share(train, held_out, generated, quantile=0.01):
     float
         Between 0 and 1.
     """
-    train, held_out = feature_pair(train, held_out)
-    _, generated = feature_pair(train, generated)
-    near = np.quantile(_distances(train, held_out).min(axis=0), quantile)
-    return float((_distances(train, generated).min(axis=0) <= near).mean())
+    train = check_features("training", train)
+    held_out = check_features("held-out", held_out, train)
+    generated = check_features("generated", generated, train)
+    if not 0 <= quantile <= 1:
+        raise ValueError(f"quantile must be 0 to 1, but got {quantile!r}.")
+    near = np.quantile(_nearest(held_out, train), quantile)
+    return float((_nearest(generated, train) <= near).mean())
 
 
-def _distances(x, y):
-    from scipy.spatial.distance import cdist
-
-    return cdist(x, y)
+def _nearest(features, others):
+    return np.concatenate([block.min(axis=1) for _, block in distance_blocks(features, others)])
 
 
 def _radii(features, k):
-    if k >= len(features):
-        raise ValueError(f"k is {k}, but there are only {len(features)} features.")
-    return np.sort(_distances(features, features), axis=1)[:, k]
+    """Return each feature's distance to its k-th neighbour; its own 0 comes first."""
+    check_whole("k", k, 1, len(features) - 1)
+    blocks = distance_blocks(features, features)
+    return np.concatenate([np.partition(block, k, axis=1)[:, k] for _, block in blocks])
