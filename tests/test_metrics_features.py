@@ -1,5 +1,7 @@
 """Scores on features: exact values, and what each must notice before the course trusts it."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -259,6 +261,9 @@ def test_as_near_as_the_nearest_held_out_picture_is_memorised():
 
 def test_few_samples_of_many_features_warn_with_their_floor(rng):
     x, y = rng.normal(size=(2, 30, 40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frechet_distance(x[:, :30], y[:, :30])
     with pytest.warns(UserWarning, match="30 samples of 40 features") as caught:
         distance = frechet_distance(x, y)
     floor = float(str(caught[0].message).split("about ")[1].split(" apart")[0])

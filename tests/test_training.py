@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from course_utils import load_checkpoint, train
 from course_utils.training import NonFiniteError
@@ -122,10 +123,51 @@ def test_a_step_must_return_named_scalars(returned):
         train(lambda _: returned, nothing, 1)
 
 
-@pytest.mark.parametrize("batches", [[1, 2], iter([1, 2])])
-def test_batches_that_end_too_soon_are_one_clear_error(batches):
-    with pytest.raises(ValueError, match="batches ended after 2 of 3 steps"):
+@pytest.mark.parametrize(("batches", "taken"), [([], 0), (iter([1, 2]), 2)])
+def test_batches_that_cannot_start_anew_are_one_clear_error(batches, taken):
+    with pytest.raises(ValueError, match=f"batches ended after {taken} of 3 steps"):
         train(lambda _: {"loss": 0}, batches, 3)
+
+
+def torch_loader(labels):
+    arrays = [torch.arange(6.0).reshape(3, 2), torch.arange(3)]
+    return DataLoader(TensorDataset(*arrays[: 1 + labels]), batch_size=1)
+
+
+def tf_dataset(labels):
+    arrays = (np.arange(6.0).reshape(3, 2), np.arange(3))
+    return tf.data.Dataset.from_tensor_slices(arrays if labels else arrays[0]).batch(1)
+
+
+@pytest.mark.parametrize("make", [torch_loader, tf_dataset])
+@pytest.mark.parametrize("labels", [False, True])
+def test_what_both_frameworks_yield_is_taken_again_and_again(make, labels):
+    """A DataLoader yields lists, a Dataset tuples or single tensors; both end after a pass."""
+    seen = []
+
+    def step(images, labels=None):
+        assert tuple(images.shape) == (1, 2)
+        seen.append((float(images[0, 0]), None if labels is None else int(labels[0])))
+        return {"loss": 0}
+
+    assert train(step, make(labels), 7).steps == 7
+    expected = [(0, 0), (2, 1), (4, 2)] if labels else [(0, None), (2, None), (4, None)]
+    assert seen == (3 * expected)[:7]
+
+
+def test_a_dict_is_given_by_name():
+    taken = []
+    batch = {"label": 1, "image": 2}
+    train(lambda image, label: taken.append((image, label)) or {"loss": 0}, [batch], 2)
+    assert taken == [(2, 1), (2, 1)]
+
+
+def test_steps_are_counted_whatever_a_step_returns():
+    """D and G in turn: each name has half of the values."""
+    names = itertools.cycle(["d_loss", "g_loss"])
+    history = train(lambda _: {next(names): 0.5}, nothing, 100)
+    assert history.steps == 100
+    assert len(history["d_loss"]) == len(history["g_loss"]) == 50
 
 
 # --- stopping --------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def save_checkpoint(path, state, history=None):
     }
     if history is not None:
         arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
+        arrays["steps"] = np.array(history.steps, np.int64)
         arrays["snapshot_steps"] = np.array(history.snapshot_steps, np.int64)
         arrays |= {
             f"snapshots/{index}": np.array(snapshot, order="C")
@@ -94,6 +95,7 @@ def load_checkpoint(path, state):
         set_arrays(thing, parts[name])
     history = History(snapshot_steps=[int(s) for s in arrays.get("snapshot_steps", [])])
     history.snapshots = [arrays[f"snapshots/{i}"] for i in range(len(history.snapshot_steps))]
+    history.steps = int(arrays.get("steps", 0))
     history.values = {
         key.removeprefix("values/"): list(map(float, array))
         for key, array in arrays.items()

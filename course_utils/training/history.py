@@ -12,24 +12,23 @@ class History:
     Attributes
     ----------
     values : dict of str to list of float
-        One list for each name that the step function returned, one value a step.
+        One list for each name that the step function returned, one value for each step that
+        returned it.
     snapshots : list of numpy.ndarray
         What the snapshot function returned at each moment.
     snapshot_steps : list of int
         After how many steps each snapshot was taken.
     stopped : str
         Empty after a complete run, else why it ended early.
+    steps : int
+        How many steps were taken.
     """
 
     values: dict = field(default_factory=dict)
     snapshots: list = field(default_factory=list)
     snapshot_steps: list = field(default_factory=list)
     stopped: str = ""
-
-    @property
-    def steps(self):
-        """How many steps were taken."""
-        return max(map(len, self.values.values()), default=0)
+    steps: int = 0
 
     def __getitem__(self, name):
         return np.array(self.values[name])

@@ -27,10 +27,12 @@ def train(
     Parameters
     ----------
     step : callable
-        ``step(batch)``, or ``step(images, labels)`` where the batches are pairs; takes the D-step
-        and the G-step and returns a dict of scalars, such as ``{"d_loss": ..., "g_loss": ...}``.
+        Takes a batch, the D-step and the G-step, and returns a dict of scalars, such as
+        ``{"d_loss": ..., "g_loss": ...}``. Tuples and lists are given as arguments,
+        ``step(images, labels)``, dicts by name, everything else as it is.
     batches : iterable
-        Yields what the step takes, endlessly.
+        An endless stream of batches, or one that starts anew when it has ended, such as a
+        ``DataLoader`` or a ``tf.data.Dataset``.
     steps : int
         How many steps the training has in all.
     name : str, optional
@@ -101,12 +103,8 @@ def train(
             try:
                 batch = next(stream)
             except StopIteration:
-                raise ValueError(
-                    f"{name}: the batches ended after {history.steps} of {steps} steps. Pass an "
-                    "endless stream, such as image_set.batches(...) or itertools.repeat(None)."
-                ) from None
-            record = step(*batch) if isinstance(batch, tuple) else step(batch)
-            _append(history, record, name)
+                stream, batch = _anew(batches, name, history.steps, steps)
+            _append(history, _call(step, batch), name)
             take_snapshot()
             if bar.update():  # True when the bar is due to be drawn again.
                 bar.set_postfix_str(_postfix(history), refresh=False)
@@ -122,6 +120,23 @@ def train(
         save_checkpoint(checkpoint, state, history)
     print(_summary(name, history))
     return history
+
+
+def _anew(batches, name, taken, steps):
+    """Start another pass; return its iterator and its first batch."""
+    stream = iter(batches)
+    for batch in stream:
+        return stream, batch
+    raise ValueError(
+        f"{name}: the batches ended after {taken} of {steps} steps. Pass an endless stream, such "
+        "as image_set.batches(...), or what can start anew, such as a DataLoader."
+    )
+
+
+def _call(step, batch):
+    if isinstance(batch, dict):
+        return step(**batch)
+    return step(*batch) if isinstance(batch, (tuple, list)) else step(batch)
 
 
 def _append(history, record, name):
@@ -144,6 +159,7 @@ def _append(history, record, name):
             )
     for key, value in scalars.items():
         history.values.setdefault(key, []).append(value)
+    history.steps += 1
 
 
 def _postfix(history):
