@@ -1,6 +1,9 @@
 """The loop, its history and its ways to stop."""
 
 import itertools
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -191,13 +194,43 @@ def test_a_value_that_is_not_finite_stops_and_names_the_step(bad, make, tmp_path
     assert load_checkpoint(path, state).steps == 2  # The last good one, untouched.
 
 
+def test_an_interrupt_at_any_moment_ends_a_whole_step():
+    """Fifty real interrupts at random moments of steps that change two things."""
+    rng = np.random.default_rng(0)
+    for moment in rng.uniform(0, 0.02, 50):
+        done = {"D": 0, "G": 0}
+        timer = threading.Timer(moment, signal.raise_signal, [signal.SIGINT])
+
+        def step(_, done=done, timer=timer):
+            if not done["D"]:
+                timer.start()
+            for player in done:
+                time.sleep(0.001)
+                done[player] += 1
+            return {"loss": 0}
+
+        history = train(step, nothing, 10**6)
+        timer.join()
+        assert history.stopped == f"interrupted after step {history.steps}"
+        assert done == {"D": history.steps, "G": history.steps}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_training_in_another_thread_runs():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(train(count_up(), nothing, 3)))
+    thread.start()
+    thread.join()
+    assert results[0].steps == 3
+
+
 def test_an_interrupt_keeps_history_weights_and_checkpoint(tmp_path, capsys):
     path = tmp_path / "last.safetensors"
     model = torch.nn.Linear(1, 1)
 
     def step(_):
-        if model.bias.item() == 3:
-            raise KeyboardInterrupt
+        if model.bias.item() == 2:
+            signal.raise_signal(signal.SIGINT)  # In the middle of the third step.
         with torch.no_grad():
             model.bias.copy_(model.bias.round() + 1)
         return {"loss": model.bias.item()}

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from ..arrays import to_numpy
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .history import History, NonFiniteError
+from .interrupts import Interrupts
 
 
 def train(
@@ -53,7 +54,8 @@ def train(
     Returns
     -------
     History
-        Complete, or cut short by an interrupt, which keeps the weights as they are.
+        Complete, or cut short by an interrupt. It waits for the step to end, so the weights are
+        those after a whole step.
 
     Raises
     ------
@@ -97,9 +99,9 @@ def train(
     )
     saved = history.steps
     stream = iter(batches)
-    try:
+    with Interrupts() as interrupts, bar:
         take_snapshot()
-        while history.steps < steps:
+        while history.steps < steps and not interrupts.came:
             try:
                 batch = next(stream)
             except StopIteration:
@@ -111,13 +113,11 @@ def train(
             if checkpoint is not None and history.steps % checkpoint_every == 0:
                 save_checkpoint(checkpoint, state, history)
                 saved = history.steps
-    except KeyboardInterrupt:
-        history.stopped = f"interrupted after step {history.steps}"
-    finally:
         bar.set_postfix_str(_postfix(history), refresh=True)
-        bar.close()
-    if checkpoint is not None and saved < history.steps:
-        save_checkpoint(checkpoint, state, history)
+        if history.steps < steps:
+            history.stopped = f"interrupted after step {history.steps}"
+        if checkpoint is not None and saved < history.steps:
+            save_checkpoint(checkpoint, state, history)
     print(_summary(name, history))
     return history
 
