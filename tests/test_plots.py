@@ -58,6 +58,20 @@ def test_every_layout_dtype_and_framework_gives_the_same_pictures(kind, layout, 
 
 def test_pictures_without_a_channel_axis_are_grey():
     assert as_images(np.zeros((2, 8, 8))).shape == (2, 8, 8, 1)
+    assert as_images(np.zeros((1, 8, 8))).shape == (1, 8, 8, 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (8, 8, 3), (8, 8, 1)])
+def test_a_picture_without_its_batch_axis_is_not_taken_for_many(shape):
+    with pytest.raises(ValueError, match=r"pass x\[None\] for one picture"):
+        as_images(np.zeros(shape))
+    assert as_images(np.zeros(shape)[None]).shape[0] == 1
+
+
+@pytest.mark.parametrize("dtype", ["bool", "complex64", "object", "U1"])
+def test_what_is_no_number_is_refused(dtype):
+    with pytest.raises(ValueError, match="must be uint8 or float, but got"):
+        as_images(np.zeros((2, 8, 8, 1)).astype(dtype))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 8, 3), (2, 1, 8, 1), (5, 1, 1, 3), (2, 4, 4, 4)])

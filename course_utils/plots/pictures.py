@@ -27,6 +27,13 @@ def as_images(samples, layout=None):
         Shape, range or finiteness that no picture has.
     """
     array = to_numpy(samples)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"samples must be uint8 or float, but got {array.dtype}.")
+    if array.ndim == 3 and (array.shape[2] in (1, 3) or array.shape[0] == 3):
+        raise ValueError(
+            f"Shape {array.shape} may be one picture or several grey ones: pass x[None] for one "
+            "picture, x[..., None] for grey ones."
+        )
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or len(array) == 0:
