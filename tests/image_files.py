@@ -1,11 +1,14 @@
-"""Small image sets, and small files in the formats of the large ones."""
+"""Small image sets, small files in the formats of the large ones, and small disks."""
 
+import contextlib
 import pickle
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 import scipy.io
 from torchvision import datasets
 
@@ -85,3 +88,16 @@ def one_picture(folder, picture, suffix="png", **options):
     path.parent.mkdir()
     picture.save(path, **options)
     return load_images("folder", root=folder, **loading)
+
+
+@contextlib.contextmanager
+def mounted(folder, options):
+    """Mount a small file system of its own; skip where that is not allowed."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

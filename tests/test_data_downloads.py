@@ -15,7 +15,7 @@ import threading
 import time
 
 import pytest
-from image_files import craft, files_in
+from image_files import craft, files_in, mounted
 from torchvision import datasets
 
 from course_utils import load_images
@@ -186,19 +186,6 @@ def test_certificates_are_named(monkeypatch, tmp_path):
 
 
 # --- disks -------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def mounted(folder, options):
-    """Mount a small file system of its own; skip where that is not allowed."""
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_clear_error(server, tmp_path):

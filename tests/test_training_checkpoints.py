@@ -1,6 +1,7 @@
 """Checkpoints that resume exactly, and are written whole or not at all."""
 
 import itertools
+import json
 import re
 import shutil
 import signal
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from image_files import mounted
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from course_utils import ImageSet, load_checkpoint, save_checkpoint, train
-from course_utils.training import History
+from course_utils.training import History, NonFiniteError
 
 nothing = itertools.repeat(None)
 
@@ -206,7 +209,7 @@ def test_a_damaged_or_missing_checkpoint_is_refused(tmp_path, size):
 
 def test_a_file_of_other_origin_is_refused(tmp_path):
     save_file({"weights": np.zeros(3)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(ValueError, match="holds nothing called 'model'"):
+    with pytest.raises(ValueError, match="is of the version None, not 'gan-course"):
         load_checkpoint(tmp_path / "foreign.safetensors", {"model": torch.nn.Linear(1, 1)})
 
 
@@ -227,20 +230,172 @@ def test_only_what_can_be_restored_is_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_save_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_last_checkpoint_and_the_run(tmp_path):
+    with mounted(tmp_path / "disk", "size=100k") as disk:
+        path, model = disk / "one.safetensors", torch.nn.Linear(50, 50)
+        first = train(lambda _: {"loss": 1.0}, nothing, 2, checkpoint=path, state={"model": model})
+        whole = path.read_bytes()
+        (disk / "other").write_bytes(bytes(80_000))
+        with pytest.raises(OSError, match="No space left.*still in memory") as caught:
+            train(lambda _: {"loss": 2.0}, nothing, 9, checkpoint=path, state={"model": model})
+        assert caught.value.history["loss"].tolist() == [1, 1] + 7 * [2]
+        assert path.read_bytes() == whole
+        assert {file.name for file in disk.iterdir()} == {path.name, "other"}
+        assert load_checkpoint(path, {"model": model}).steps == first.steps == 2
+
+
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path):
     path, model = tmp_path / "one.safetensors", torch.nn.Linear(2, 2)
-    save_checkpoint(path, {"model": model}, History({"loss": [1.0]}))
+    train(lambda _: {"loss": 0.0}, nothing, 3, checkpoint=path, state={"model": model})
     whole = path.read_bytes()
 
-    def half(arrays, file):
-        file.write_bytes(whole[:50])
-        raise OSError("No space left on device")
+    def step(_):
+        with torch.no_grad():
+            model.weight[0, 0] = np.nan
+        return {"loss": 0.0}
 
-    monkeypatch.setattr("course_utils.training.checkpoints.save_file", half)
-    with pytest.raises(OSError, match="No space"):
-        save_checkpoint(path, {"model": model})
+    with pytest.raises(NonFiniteError, match="'model' holds values that are not finite") as caught:
+        train(step, nothing, 9, checkpoint=path, state={"model": model})
+    assert caught.value.history.steps == 9
     assert path.read_bytes() == whole
-    assert list(tmp_path.iterdir()) == [path]
+
+    arrays, metadata = load_file(path), safe_open(path, "numpy").metadata()
+    arrays["state/model/weight"][1, 1] = np.inf
+    save_file(arrays, path, metadata)
+    with pytest.raises(ValueError, match="not finite: state/model/weight"):
+        load_checkpoint(path, {"model": torch.nn.Linear(2, 2)})
+
+
+# --- optimisers, schedules, streams ------------------------------------------------------------
+
+
+def schedules():
+    lr = torch.optim.lr_scheduler
+    return {
+        "linear": lambda adam: lr.LinearLR(adam, 1.0, 0.0, total_iters=10),
+        "cosine": lambda adam: lr.CosineAnnealingLR(adam, 10),
+        "steps": lambda adam: lr.MultiStepLR(adam, [3, 6]),
+        "lambda": lambda adam: lr.LambdaLR(adam, lambda step: 0.9**step),
+        "sequence": lambda adam: lr.SequentialLR(
+            adam, [lr.ConstantLR(adam, 0.5, 4), lr.ExponentialLR(adam, 0.9)], [4]
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", schedules())
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD, torch.optim.Adafactor])
+def test_a_schedule_goes_on_where_it_was(tmp_path, name, optimizer):
+    def run(seed, lr=0.1):
+        torch.manual_seed(seed)
+        net = torch.nn.Linear(3, 2)
+        adam = optimizer(net.parameters(), lr=lr)
+        schedule = schedules()[name](adam)
+        rng = np.random.default_rng(seed)
+        stream = PICTURES.batches("numpy", 5, seed=0)
+
+        def step(pictures):
+            x = torch.from_numpy(pictures[:, 0, :3, 0] + rng.normal(size=(5, 3)).astype("f4"))
+            adam.zero_grad()
+            loss = net(x).square().sum()
+            loss.backward()
+            adam.step()
+            schedule.step()
+            return {"loss": loss, "lr": adam.param_groups[0]["lr"]}
+
+        state = {"net": net, "adam": adam, "schedule": schedule, "z": rng, "stream": stream}
+        return step, stream, state
+
+    step, stream, state = run(0)
+    whole = train(step, stream, 10)
+    expected = everything(state, tmp_path)
+    path = tmp_path / "last.safetensors"
+    step, stream, state = run(0)
+    train(step, stream, 4, checkpoint=path, state=state)
+    step, stream, state = run(1, lr=7.0)
+    resumed = train(step, stream, 10, checkpoint=path, state=state)
+    assert resumed.values == whole.values
+    found = everything(state, tmp_path)
+    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+
+
+def test_another_optimiser_is_refused(tmp_path):
+    path, net = tmp_path / "one.safetensors", torch.nn.Linear(2, 2)
+    save_checkpoint(path, {"it": torch.optim.SGD(net.parameters(), momentum=0.9)})
+    with pytest.raises(ValueError, match="'it' does not fit: its kind is torch.optim.sgd.SGD"):
+        load_checkpoint(path, {"it": torch.optim.Adam(net.parameters())})
+    variable = tf.Variable(1.0)
+    adam, slower = keras.optimizers.Adam(beta_1=0.5), keras.optimizers.Adam(beta_1=0.9)
+    for one in (adam, slower):
+        one.build([variable])
+    save_checkpoint(path, {"it": adam})
+    with pytest.raises(ValueError, match="its config is .*beta_1': 0.5"):
+        load_checkpoint(path, {"it": slower})
+
+
+def test_what_cannot_be_put_back_leaves_everything_as_it_was(tmp_path):
+    path, net, rng = tmp_path / "one.safetensors", torch.nn.Linear(2, 2), np.random.default_rng(0)
+    save_checkpoint(path, {"net": net, "z": rng})
+    arrays, metadata = load_file(path), safe_open(path, "numpy").metadata()
+    save_file(arrays, path, metadata | {"settings": metadata["settings"].replace("inc", "ink")})
+    other = torch.nn.Linear(2, 2)
+    before = other.weight.detach().clone()
+    with pytest.raises(ValueError, match="does not fit"):
+        load_checkpoint(path, {"net": other, "z": rng})
+    assert torch.equal(other.weight, before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": None},
+        {"steps": 1},
+        {"steps": -3},
+        {"snapshot_steps": [0]},
+        {"snapshot_steps": [0, 9]},
+        {"snapshot_steps": "01"},
+    ],
+)
+def test_a_broken_history_is_refused(tmp_path, change):
+    path, net = tmp_path / "one.safetensors", torch.nn.Linear(2, 2)
+    train(lambda _: {"loss": 0.0}, nothing, 3, snapshot=lambda: net.weight, moments=2,
+          checkpoint=path, state={"net": net})  # fmt: skip
+    arrays, metadata = load_file(path), safe_open(path, "numpy").metadata()
+    settings = json.loads(metadata["settings"]) | change
+    save_file(arrays, path, metadata | {"settings": json.dumps(settings)})
+    with pytest.raises(ValueError, match="broken history"):
+        load_checkpoint(path, {"net": net})
+
+
+def test_a_checkpoint_with_wrong_bytes_is_loaded_or_named(tmp_path):
+    """Three hundred slips; nothing but a whole load, or one error and nothing changed."""
+    rng = np.random.default_rng(0)
+    path, net = tmp_path / "one.safetensors", torch.nn.Linear(3, 3)
+    adam = torch.optim.Adam(net.parameters())
+    net(torch.ones(1, 3)).sum().backward()
+    adam.step()
+    state = {"net": net, "adam": adam, "z": np.random.default_rng(0)}
+    save_checkpoint(path, state, History({"loss": [1.0]}, steps=1))
+    good = np.frombuffer(path.read_bytes(), np.uint8)
+    outcomes = set()
+    for _ in range(300):
+        bad = good[: rng.integers(1, len(good))] if rng.random() < 0.2 else good
+        bad = bad.copy()
+        places = rng.integers(len(bad), size=rng.integers(1, 5))
+        bad[places] = rng.integers(256, size=len(places))
+        path.write_bytes(bad.tobytes())
+        before = everything(state, tmp_path)
+        try:
+            load_checkpoint(path, state)
+            outcomes.add("loaded")
+        except (OSError, ValueError) as error:
+            assert "one.safetensors" in str(error)
+            after = everything(state, tmp_path)
+            assert all(np.array_equal(after[key], before[key]) for key in before)
+            outcomes.add("named")
+    assert outcomes == {"loaded", "named"}
+
+
+# --- kills -------------------------------------------------------------------------------------
 
 
 SAVE_FOREVER = """

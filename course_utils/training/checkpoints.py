@@ -1,29 +1,38 @@
-"""Checkpoints: one safetensors file, written whole or not at all."""
+"""Checkpoints: one safetensors file, written whole or not at all, read whole or not at all."""
 
-import os
+import json
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from .history import History
-from .states import get_arrays, set_arrays, slot_shapes
+from . import states
+from .history import History, NonFiniteError
+
+FORMAT = "gan-course 2"
+
+
+class CheckpointError(OSError):
+    """A checkpoint could not be written. ``history`` holds what was recorded until then."""
+
+    def __init__(self, message, history):
+        super().__init__(message)
+        self.history = history
 
 
 def checkpoint_path(path):
     """Return the path of a checkpoint; refuse a name that does not say its format."""
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise ValueError(f"A checkpoint's name must end in .safetensors, but got {path.name!r}.")
     return path
 
 
 def save_checkpoint(path, state, history=None):
-    """Write models, optimisers and history to one safetensors file.
+    """Write models, optimisers, streams and history to one safetensors file.
 
-    The file is written under a temporary name and moved into place: whenever the process is
-    killed, the last whole checkpoint remains.
+    The file appears whole: whenever the process is killed, the last whole checkpoint remains.
 
     Parameters
     ----------
@@ -33,28 +42,46 @@ def save_checkpoint(path, state, history=None):
         As in :func:`train`.
     history : History, optional
         Losses and snapshots so far.
+
+    Raises
+    ------
+    CheckpointError
+        An ``OSError`` for a full disk or a folder that cannot be written.
+    NonFiniteError
+        If an array holds NaN or infinity: the last good checkpoint stays.
+    ValueError
+        If something in ``state`` cannot be saved; names it.
     """
     path = checkpoint_path(path)
-    arrays = {
-        f"state/{name}/{key}": np.array(array, order="C")
-        for name, thing in state.items()
-        for key, array in get_arrays(name, thing).items()
-    }
+    arrays, settings = {}, {"steps": 0, "state": {}}
+    for name, thing in state.items():
+        captured, settings["state"][name] = states.capture(name, thing)
+        for key, array in captured.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise NonFiniteError(
+                    f"{name!r} holds values that are not finite ({key}); {path.name} stays as it "
+                    "was.",
+                    history,
+                )
+            arrays[f"state/{name}/{key}"] = array
     if history is not None:
-        arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
-        arrays["steps"] = np.array(history.steps, np.int64)
-        arrays["snapshot_steps"] = np.array(history.snapshot_steps, np.int64)
-        arrays |= {
-            f"snapshots/{index}": np.array(snapshot, order="C")
-            for index, snapshot in enumerate(history.snapshots)
+        settings |= {
+            "steps": history.steps,
+            "snapshot_steps": list(map(int, history.snapshot_steps)),
         }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
+        for index, snapshot in enumerate(history.snapshots):
+            arrays[f"snapshots/{index}"] = np.array(snapshot, order="C")
+    metadata = {"format": FORMAT, "settings": json.dumps(settings)}
     try:
-        save_file(arrays, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(arrays, path, metadata)  # Writes beside the file and moves into place.
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} could not be written ({error}). What was trained is still in memory; the "
+            "history is in the exception's `history`.",
+            history,
+        ) from error
 
 
 def load_checkpoint(path, state):
@@ -67,7 +94,7 @@ def load_checkpoint(path, state):
     path : path
         The file.
     state : dict of str to object
-        The same names and architectures as when it was saved.
+        The same names, architectures and optimisers as when it was saved.
 
     Returns
     -------
@@ -79,45 +106,78 @@ def load_checkpoint(path, state):
     OSError
         If the file is missing or damaged.
     ValueError
-        If a name, a shape or a layer does not fit; names it.
+        If it is of another version, a name, a shape or an optimiser does not fit, an array holds
+        NaN, or the history is broken.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise OSError(f"{path} is missing or no whole checkpoint ({error}).") from error
-    parts = {}
+    path = Path(path).expanduser()
+    arrays, settings = _read(path)
+    history = _history(path, arrays, settings)
+    for name in state:
+        if name not in settings["state"]:
+            raise ValueError(f"{path} holds nothing called {name!r}.")
+    before = {name: states.capture(name, thing) for name, thing in state.items()}
+    saved = {}
     for name, thing in state.items():
         prefix = f"state/{name}/"
-        parts[name] = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        _check_fit(path, name, thing, parts[name])
-    for name, thing in state.items():
-        set_arrays(thing, parts[name])
-    history = History(snapshot_steps=[int(s) for s in arrays.get("snapshot_steps", [])])
-    history.snapshots = [arrays[f"snapshots/{i}"] for i in range(len(history.snapshot_steps))]
-    history.steps = int(arrays.get("steps", 0))
-    history.values = {
-        key.removeprefix("values/"): list(map(float, array))
-        for key, array in arrays.items()
-        if key.startswith("values/")
-    }
+        saved[name] = (
+            {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)},
+            settings["state"][name],
+        )
+        try:
+            states.check(name, thing, *saved[name])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}.") from None
+    try:
+        for name, thing in state.items():
+            states.restore(name, thing, *saved[name])
+    except Exception as error:  # Settings that are right in form and wrong in content.
+        for name, thing in state.items():
+            states.restore(name, thing, *before[name])
+        raise ValueError(f"{path} does not fit ({error}).") from error
     return history
 
 
-def _check_fit(path, name, thing, saved):
-    if not saved:
-        raise ValueError(f"{path} holds nothing called {name!r}.")
-    then = {key: array.shape for key, array in saved.items() if key != "empty"}
-    if hasattr(thing, "param_groups"):
-        now = slot_shapes(thing, then)
-    else:
-        now = {k: a.shape for k, a in get_arrays(name, thing).items() if k != "empty"}
-    if now != then:
-        key = next(k for k in {**now, **then} if now.get(k) != then.get(k))
-        hint = (
-            "" if getattr(thing, "built", True) else " Build it first: optimizer.build(variables)."
-        )
+def _read(path):
+    """Return the arrays and the settings of a file."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise OSError(f"{path} is missing or no whole checkpoint ({error}).") from error
+    if metadata.get("format") != FORMAT:
         raise ValueError(
-            f"{path} does not fit {name!r}: {key} has shape {then.get(key, 'missing')} in the file "
-            f"and {now.get(key, 'missing')} in the model.{hint}"
+            f"{path} is of the version {metadata.get('format')!r}, not {FORMAT!r}. Train anew."
         )
+    for key, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{path} holds values that are not finite: {key}.")
+    try:
+        settings = json.loads(metadata["settings"])
+        assert all(isinstance(part, dict) for part in settings["state"].values())
+    except (KeyError, TypeError, AttributeError, AssertionError, ValueError) as error:
+        raise ValueError(f"{path} has broken settings ({error!r}).") from error
+    return arrays, settings
+
+
+def _history(path, arrays, settings):
+    """Return the history, whose parts must fit each other."""
+    history = History(steps=settings.get("steps"))
+    history.snapshot_steps = settings.get("snapshot_steps", [])
+    found = [key for key in arrays if key.startswith("snapshots/")]
+    history.values = {
+        key.removeprefix("values/"): array.tolist()
+        for key, array in arrays.items()
+        if key.startswith("values/")
+    }
+    sound = (
+        type(history.steps) is int
+        and isinstance(history.snapshot_steps, list)
+        and set(found) == {f"snapshots/{i}" for i in range(len(history.snapshot_steps))}
+        and all(type(s) is int and 0 <= s <= history.steps for s in history.snapshot_steps)
+        and all(isinstance(v, list) and len(v) <= history.steps for v in history.values.values())
+    )
+    if not sound:
+        raise ValueError(f"{path} has a broken history.")
+    history.snapshots = [arrays[f"snapshots/{i}"] for i in range(len(found))]
+    return history
