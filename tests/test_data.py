@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from image_files import tiny
 from sklearn.datasets import load_digits
 
@@ -123,6 +124,19 @@ PICTURES = np.zeros((4, 8, 8, 1), np.uint8)
 def test_impossible_sets_are_refused(images, labels, message):
     with pytest.raises(ValueError, match=message):
         ImageSet("mine", images, np.array(labels, np.int64), tuple("abc"))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.int32, np.uint8, torch.tensor])
+def test_labels_of_any_whole_kind_are_kept_as_int64(kind):
+    labels = [0, 2, 1, 2]
+    made = kind(labels) if kind in (list, tuple, torch.tensor) else np.array(labels, kind)
+    image_set = ImageSet("mine", PICTURES, made, ["a", "b", "c"])
+    assert image_set.labels.dtype == np.int64
+    assert image_set.labels.tolist() == labels
+    assert image_set.class_names == ("a", "b", "c")
+    for framework in ("torch", "tensorflow", "numpy"):
+        _, some = next(image_set.batches(framework, 2, labels=True))
+        assert len(some) == 2
 
 
 def test_scaled_maps_black_and_white_to_minus_one_and_one():

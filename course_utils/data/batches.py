@@ -18,7 +18,7 @@ class Batches:
         if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= len(image_set):
             raise ValueError(
                 f"batch_size must be a whole number from 1 to {len(image_set)}, the number of "
-                f"pictures, but got {batch_size!r}."
+                f"pictures, but got {batch_size!r}. Chapters set it by BATCH: lower it there."
             )
         makers = {
             "torch": _torch_batches,

@@ -19,9 +19,14 @@ class ImageSet:
     images : numpy.ndarray
         uint8 of shape (N, height, width, channels), 0 to 255; channels is 1 or 3.
     labels : numpy.ndarray
-        int64 of shape (N,), 0 to len(class_names) - 1.
+        int64 of shape (N,), 0 to len(class_names) - 1; any whole numbers may be passed.
     class_names : tuple of str
         The name of each class.
+
+    Raises
+    ------
+    ValueError
+        If the pictures are none, or labels and pictures do not fit.
     """
 
     name: str
@@ -30,7 +35,12 @@ class ImageSet:
     class_names: tuple
 
     def __post_init__(self):
-        _check_image_set(self)
+        _check_pictures(self.images)
+        names = tuple(map(str, self.class_names))
+        labels = check_labels(self.labels, len(names), len(self.images))
+        # The way to set what a frozen dataclass has checked.
+        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "labels", labels)
 
     def __len__(self):
         return len(self.images)
@@ -98,13 +108,16 @@ class ImageSet:
         return Batches(self, framework, batch_size, seed, device, labels)
 
 
-def _check_image_set(image_set):
-    images, labels = image_set.images, image_set.labels
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+def _check_pictures(images):
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        raise ValueError(f"images must be a NumPy array of uint8, but got {_described(images)}.")
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
         raise ValueError(
-            "images must be uint8 of shape (N, height, width, 1 or 3), "
-            f"but got {images.dtype} of shape {images.shape}."
+            f"images must have the shape (N, height, width, 1 or 3), but got {images.shape}."
         )
-    if len(images) == 0:
-        raise ValueError("An image set needs at least one picture.")
-    check_labels(labels, len(image_set.class_names), len(images))
+    if 0 in images.shape:
+        raise ValueError("An image set needs at least one picture of at least one pixel.")
+
+
+def _described(thing):
+    return f"{getattr(thing, 'dtype', type(thing).__name__)}"
