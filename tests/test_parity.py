@@ -31,9 +31,19 @@ MISMATCHES = {
     "extra torch layer": ({5: nn.Linear(2, 2)}, {}, "PyTorch's 5 has no twin"),
     "extra keras layer": ({}, {5: layers.Dense(2, name="more")}, "Keras's more (Dense) has no"),
     "unknown kind": (
-        {1: nn.LayerNorm((3, 2, 2))},
-        {1: layers.LayerNormalization(name="norm")},
-        "1 (LayerNorm) and norm (LayerNormalization) do not pair: not two layers of one kind",
+        {1: nn.PReLU(3)},
+        {1: layers.PReLU(shared_axes=(1, 2), name="norm")},
+        "1 (PReLU) and norm (PReLU) do not pair: not two layers of one kind",
+    ),
+    "other groups": (
+        {1: nn.GroupNorm(3, 3)},
+        {1: layers.GroupNormalization(1, name="norm")},
+        "1 (GroupNorm) and norm (GroupNormalization) do not pair: 3 groups and 1",
+    ),
+    "old spectral norm": (
+        {4: nn.utils.spectral_norm(nn.Linear(12, 2))},
+        {},
+        "Use torch.nn.utils.parametrizations.spectral_norm",
     ),
     "one spectral": ({4: spectral(nn.Linear(12, 2))}, {}, "only one has spectral normalisation"),
     "wrong units": ({3: nn.Flatten(), 4: nn.Linear(13, 2)}, {}, "12 units next to a layer of 13"),

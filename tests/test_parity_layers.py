@@ -66,7 +66,7 @@ def conditional():
     x, y = keras.Input((4, 4, 3)), keras.Input((), dtype="int32")
     plane = layers.Reshape((4, 4, 2))(layers.Embedding(5, 32)(y))
     features = layers.Conv2D(4, 4, 2, "same")(layers.Concatenate()([x, plane]))
-    features = layers.BatchNormalization(epsilon=1e-3)(layers.Flatten()(features))
+    features = layers.BatchNormalization(momentum=0.9, epsilon=1e-3)(layers.Flatten()(features))
     joint = layers.Dense(7)(layers.Concatenate()([features, layers.Embedding(5, 3)(y)]))
     joint = layers.LeakyReLU(SLOPE)(joint)
     return keras.Model([x, y], [layers.Dense(1)(joint), layers.Dense(5)(features)])
@@ -142,7 +142,7 @@ class Planes(nn.Module):
 def planes():
     z, y = keras.Input((6,)), keras.Input((), dtype="int32")
     units = layers.Multiply()([layers.Dense(32)(z), layers.Embedding(5, 32)(y)])
-    units = layers.BatchNormalization(epsilon=1e-3)(units)
+    units = layers.BatchNormalization(momentum=0.9, epsilon=1e-3)(units)
     return keras.Model([z, y], layers.Conv2D(1, 1)(layers.Reshape((4, 4, 2))(units)))
 
 
@@ -161,6 +161,47 @@ def test_branches_heads_and_embeddings_are_twins(torch_kind, keras_kind, shapes,
         for shape in shapes
     ]
     prove(torch_kind(), keras_kind(), inputs, rng, dtype)
+
+
+NORMS = {
+    "layer, flat": (
+        [nn.Flatten(), nn.Linear(48, 6), nn.LayerNorm(6)],
+        lambda: [layers.Flatten(), layers.Dense(6), layers.LayerNormalization(epsilon=1e-5)],
+    ),
+    "layer, planes": (
+        [nn.Conv2d(3, 4, 3, padding=1), nn.LayerNorm((4, 4, 4))],
+        lambda: [
+            layers.Conv2D(4, 3, padding="same"),
+            layers.LayerNormalization(axis=(1, 2, 3), epsilon=1e-5),
+        ],
+    ),
+    "groups": (
+        [nn.Conv2d(3, 4, 3, padding=1), nn.GroupNorm(2, 4)],
+        lambda: [
+            layers.Conv2D(4, 3, padding="same"),
+            layers.GroupNormalization(2, epsilon=1e-5),
+        ],
+    ),
+    "instance": (
+        [nn.Conv2d(3, 4, 3, padding=1), nn.InstanceNorm2d(4, affine=True)],
+        lambda: [
+            layers.Conv2D(4, 3, padding="same"),
+            layers.GroupNormalization(-1, epsilon=1e-5),
+        ],
+    ),
+    "dilated": (
+        [nn.Conv2d(3, 4, 2, dilation=2)],
+        lambda: [layers.Conv2D(4, 2, dilation_rate=2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_without_a_batch_are_twins(name, dtype, rng):
+    ours, theirs = NORMS[name]
+    inputs = rng.normal(size=(6, 4, 4, 3)).astype(dtype)
+    keras_model = keras.Sequential([keras.Input((4, 4, 3)), *theirs()])
+    prove(nn.Sequential(*ours), keras_model, inputs, rng, dtype)
 
 
 def spectral_twins():

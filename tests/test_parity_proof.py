@@ -297,3 +297,18 @@ def test_twins_on_a_device_without_float64_are_proved(training, rng):
         copy_weights(keras_model, torch_module)
         assert_twins(torch_module, keras_model, x, training=training)
         assert largest_difference(torch_module, keras_model) == 0
+
+
+@pytest.mark.parametrize(("momentum", "equal"), [(0.9, True), (0.99, False), (0.1, False)])
+def test_batch_norms_that_average_differently_are_no_twins(momentum, equal, rng):
+    """No single pass in training mode shows it; the next one in evaluation mode does."""
+    norm = layers.BatchNormalization(momentum=momentum, epsilon=1e-3, name="norm")
+    torch_module, keras_model = small(keras_layers={1: norm})
+    copy_weights(torch_module, keras_model)
+    x = rng.normal(size=(6, 4, 4, 1)).astype(np.float32)
+    for training in (True, False):
+        if equal:
+            assert_twins(torch_module, keras_model, x, training=training)
+        else:
+            with pytest.raises(AssertionError, match=f"1 .* and norm .*momentum.*{momentum}"):
+                assert_twins(torch_module, keras_model, x, training=training)

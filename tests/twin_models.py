@@ -202,7 +202,7 @@ def small(torch_layers=None, keras_layers=None):
     theirs = {
         -1: keras.Input((4, 4, 1)),
         0: layers.Conv2D(3, 4, 2, "same", name="conv"),
-        1: layers.BatchNormalization(epsilon=1e-3, name="norm"),
+        1: layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name="norm"),
         2: layers.LeakyReLU(0.2),
         3: layers.Flatten(),
         4: layers.Dense(2, name="head"),

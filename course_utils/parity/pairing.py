@@ -67,6 +67,24 @@ def pair(torch_module, keras_model):
     return slots
 
 
+def check_settings(torch_module, keras_model):
+    """Refuse batch norms that differ in what no single pass shows: their momentum."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    for (name, ours), (theirs, *_) in zip(  # noqa: B905
+        torch_layers(torch_module), keras_layers(keras_model)
+    ):
+        if isinstance(ours, _BatchNorm):
+            old = None if ours.momentum is None else 1 - ours.momentum
+            if old is None or abs(old - theirs.momentum) > 1e-6:
+                raise AssertionError(
+                    f"{name} ({type(ours).__name__}) and {describe(theirs)} average differently: "
+                    f"PyTorch's momentum is {ours.momentum}, the weight of the new batch, and "
+                    f"Keras' {theirs.momentum}, the weight of the old mean. "
+                    "They are equal if both sum to 1."
+                )
+
+
 def torch_layers(module, name=""):
     """Yield (name, layer) for each layer with weights, in order."""
     import torch
@@ -113,6 +131,11 @@ def _pair_layers(torch_name, names, torch_layer, keras_layer, in_order, out_orde
             )
         slots.append(Slot(f"{torch_name}.{name}", tensor, variable, axes, orders, trainable))
 
+    if hasattr(torch_layer, "weight_orig"):
+        raise PairingError(
+            f"{names} do not pair: PyTorch's old spectral_norm computes the weight anew from "
+            "weight_orig. Use torch.nn.utils.parametrizations.spectral_norm."
+        )
     spectral = hasattr(torch_layer, "parametrizations")
     if spectral != isinstance(keras_layer, keras.layers.SpectralNormalization):
         raise PairingError(f"{names} do not pair: only one has spectral normalisation.")
@@ -151,6 +174,26 @@ def _pair_layers(torch_name, names, torch_layer, keras_layer, in_order, out_orde
         slot("bias", torch_layer.bias, inner.beta, orders=units)
         slot("running_mean", torch_layer.running_mean, inner.moving_mean, (0,), units, False)
         slot("running_var", torch_layer.running_var, inner.moving_variance, (0,), units, False)
+        return slots
+    elif isinstance(torch_layer, nn.LayerNorm) and isinstance(
+        inner, keras.layers.LayerNormalization
+    ):
+        # PyTorch's shape is (C, H, W) or (C,), Keras' (H, W, C) or (C,).
+        axes = (1, 2, 0) if len(torch_layer.normalized_shape) == 3 else (0,)
+        units = ((0, out_order),) if len(axes) == 1 else ()
+        slot("weight", weight, inner.gamma, axes, units)
+        slot("bias", torch_layer.bias, inner.beta, axes, units)
+        return slots
+    elif isinstance(torch_layer, (nn.GroupNorm, nn.InstanceNorm2d)) and isinstance(
+        inner, keras.layers.GroupNormalization
+    ):
+        # One group a channel is instance normalisation; Keras may write it as -1.
+        channels = getattr(torch_layer, "num_channels", None) or torch_layer.num_features
+        groups = getattr(torch_layer, "num_groups", channels)
+        if groups != (channels if inner.groups == -1 else inner.groups):
+            raise PairingError(f"{names} do not pair: {groups} groups and {inner.groups}.")
+        slot("weight", weight, inner.gamma)
+        slot("bias", torch_layer.bias, inner.beta)
         return slots
     else:
         raise PairingError(

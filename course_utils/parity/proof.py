@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import to_numpy
-from .pairing import pair, sort, torch_layers
+from .pairing import check_settings, pair, sort, torch_layers
 from .terms import WatchedLayers
 
 # The scale of a gradient is at least this share of the sum of the sizes of its terms. With the
@@ -89,7 +89,7 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     Raises
     ------
     AssertionError
-        If a bound is broken; names the array and the difference.
+        If a bound is broken, or two batch norms have another momentum; names what differs.
     PairingError
         If the layers do not pair.
     TypeError
@@ -97,6 +97,7 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     """
     torch_module, keras_model = sort(torch_module, keras_model)
     slots = pair(torch_module, keras_model)
+    check_settings(torch_module, keras_model)
     inputs = [to_numpy(array) for array in _as_list(inputs)]
     for attempt in range(ATTEMPTS):
         moved = _moved(inputs, attempt)
