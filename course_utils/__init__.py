@@ -39,9 +39,9 @@ from .training import load_checkpoint, save_checkpoint, train
 
 __all__ = [
     "COLOURS",
-    "PictureClassifier",
     "Explorer",
     "ImageSet",
+    "PictureClassifier",
     "as_images",
     "assert_twins",
     "check",

@@ -40,7 +40,7 @@ class BuildError(Exception):
     """A notebook that cannot be stored; the message names the cell and what to do."""
 
 
-def execute(path, timeout=600):
+def execute(path, timeout=1800):
     """Run a notebook in a fresh kernel, normalise its outputs and replace the file.
 
     The file is only replaced after the whole notebook has run.

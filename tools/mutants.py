@@ -73,8 +73,8 @@ KNOWN = (
     ("course_utils/training/loop.py", "moments < 2", "moments <= 2"),
     (
         "course_utils/training/checkpoints.py",
-        "History(snapshot_steps=",
-        'History(stopped="interrupted", snapshot_steps=',
+        "History(steps=",
+        'History(stopped="interrupted", steps=',
     ),
     ("course_utils/plots/pictures.py", "array.min() < -1.01", "array.min() <= -1.01"),
     ("course_utils/plots/pictures.py", "array.max() > 1.01", "array.max() >= 1.01"),
