@@ -87,7 +87,7 @@ def server(published, monkeypatch):
         threading.Thread(target=running.serve_forever, daemon=True).start()
         monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [running.address])
         monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
-        monkeypatch.setattr(downloads, "TIMEOUT", (1, 0.3))
+        monkeypatch.setattr(downloads, "TIMEOUT", (5, 2))
         yield running
         running.closing.set()
         running.shutdown()
