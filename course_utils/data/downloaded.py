@@ -1,6 +1,7 @@
 """The sets that torchvision reads, and that are downloaded once."""
 
 import sys
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _fetch(name, files, root):
     """Download a set, or say in one error why it cannot be had and what works instead."""
     try:
         fetch(files, root, name)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise OSError(
             f"{name!r} is not under {root} and could not be downloaded ({error}). Without a "
             f"network use {' or '.join(map(repr, OFFLINE))}, or 'folder' for your own pictures, "
