@@ -35,7 +35,7 @@ from .plots import (
     tile,
 )
 from .runtime import setup
-from .training import load_checkpoint, save_checkpoint, train
+from .training import load_checkpoint, resumable, save_checkpoint, train
 
 __all__ = [
     "COLOURS",
@@ -58,6 +58,7 @@ __all__ = [
     "memorised_share",
     "one_hot",
     "precision_recall",
+    "resumable",
     "reverse_kl",
     "save_checkpoint",
     "setup",

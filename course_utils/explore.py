@@ -1,6 +1,20 @@
 """Sliders, checkboxes and buttons over a picture; it is there without a live kernel, too."""
 
-from .plots import bundle, figure_png
+import io
+
+from PIL import Image
+
+from .plots import bundle, closes_what_fails, figure_png
+
+DENSITY = 2  # Pixels of the picture for one of the page: sharp on screens of high density.
+# Its natural size, and never more than the window can show together with the controls.
+PICTURE_LAYOUT = {
+    "align_self": "flex-start",
+    "max_width": "100%",
+    "max_height": "70vh",
+    "object_fit": "contain",
+    "object_position": "left top",
+}
 
 
 class Explorer:
@@ -33,7 +47,7 @@ class Explorer:
     def __init__(self, draw, description, sliders=None, buttons=None, play=None):
         if not description or not description.strip():
             raise ValueError("An Explorer needs a description of its first picture.")
-        self._draw, self._description = draw, description
+        self._draw, self._description = closes_what_fails(draw), description
         self._buttons, self._play = buttons or {}, play
         self._sliders = {name: _control(name, spec) for name, spec in (sliders or {}).items()}
         self.values = {name: control["value"] for name, control in self._sliders.items()}
@@ -44,28 +58,39 @@ class Explorer:
 
     def set(self, **values):
         """Draw with other values, as moving the sliders does; return the picture as PNG bytes."""
+        self._take(values)
+        return figure_png(self._draw(**self.values))
+
+    def _take(self, values):
         unknown = set(values) - set(self.values)
         if unknown:
             raise ValueError(f"No slider is called {sorted(unknown)[0]!r}.")
         self.values |= values
-        return figure_png(self._draw(**self.values))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         live = self._widget()._repr_mimebundle_()
         view = "application/vnd.jupyter.widget-view+json"
-        return {view: live[view], **bundle(self._still, self._description)}
+        data, metadata = bundle(self._still, self._description)
+        return {view: live[view], **data}, metadata
 
     def _widget(self):
         import ipywidgets as widgets
 
-        picture = widgets.Image(value=self._still, format="png")
+        picture = widgets.Image(format="png", layout=PICTURE_LAYOUT)
         note = widgets.HTML()
+
+        def show():
+            sharp = figure_png(self._draw(**self.values), DENSITY)
+            pixels, _ = Image.open(io.BytesIO(sharp)).size
+            picture.value, picture.layout.width = sharp, f"{pixels // DENSITY}px"
 
         def redraw(action=None, /, **values):
             try:
                 if action:
                     action()
-                picture.value, note.value = self.set(**values), ""
+                self._take(values)
+                show()
+                note.value = ""
             except Exception as error:  # A widget's callback has no cell to show an error in.
                 note.value = f"<pre>{type(error).__name__}: {error}</pre>"
 
@@ -81,6 +106,7 @@ class Explorer:
             row.append(play)
         if row:
             controls.append(widgets.HBox(row))
+        show()
         return widgets.VBox([*controls, picture, note])
 
     def _slider_widget(self, widgets, name, redraw):
@@ -93,6 +119,9 @@ class Explorer:
             kind = widgets.IntSlider
         else:
             kind = widgets.FloatSlider
+        if kind in (widgets.IntSlider, widgets.FloatSlider):
+            # One drawing when the hand lets go: a drag would ask for more than can be drawn.
+            spec = spec | {"continuous_update": False}
         control = kind(
             description=name.replace("_", " "), style={"description_width": "initial"}, **spec
         )

@@ -69,7 +69,8 @@ def shown(value, kind):
 
 def described_as(text, picture=GRADIENT):
     """Return what a cell stores that shows a picture."""
-    return [v4.new_output("display_data", {"image/png": picture, "text/plain": text})]
+    data = {"image/png": picture, "text/plain": text}
+    return [v4.new_output("display_data", data, metadata={"image/png": {"alt": text}})]
 
 
 # (rule, index of the cell, what is changed in it). Cell 3 is the check, cells 4 to 7 are facts.
@@ -110,6 +111,7 @@ BREACHES = [
     ("the_frame_is_there", 8, {"source": "## Common failures\n\n## Further reading"}),
     ("pictures_are_described", 4, {"outputs": described_as("<Figure size 640x480>")}),
     ("pictures_are_described", 4, {"outputs": described_as("")}),
+    ("pictures_are_described", 4, {"outputs": [described_as("Two curves.")[0] | {"metadata": {}}]}),
     ("pictures_show_something", 4, {"outputs": described_as("Two curves.", "abc")}),
     (
         "pictures_show_something",

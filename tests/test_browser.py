@@ -169,7 +169,7 @@ from course_utils import Explorer
 from matplotlib.figure import Figure
 
 def draw(framework, slope, grid):
-    figure = Figure(figsize=(3, 2))
+    figure = Figure(figsize=(3, 2 + slope))
     axis = figure.subplots()
     axis.plot([0, 1], [0, slope], ":" if framework == "PyTorch" else "-")
     axis.grid(grid)
@@ -180,8 +180,9 @@ Explorer(draw, "A line.", sliders=sliders, buttons={"again": lambda: None})
 """
 
 
-@needs_a_browser
-def test_each_control_of_an_explorer_redraws_its_picture(lab):
+@pytest.fixture
+def explorer_page(lab):
+    """Run a notebook with nothing but an explorer; yield the page and its picture."""
     folder, address = lab
     cell = nbformat.v4.new_code_cell(EXPLORER)
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
@@ -190,16 +191,70 @@ def test_each_control_of_an_explorer_redraws_its_picture(lab):
     with run_in_browser(address.format("explorer.ipynb")) as page:
         picture = page.locator(".jupyter-widgets img")
         picture.wait_for()
+        yield page, picture
 
-        def redrawn(act):
-            before = picture.get_attribute("src")
-            act()
-            page.wait_for_function(
-                "old => document.querySelector('.jupyter-widgets img').src !== old",
-                arg=before,
-            )
 
-        redrawn(lambda: page.locator(".noUi-handle").press("ArrowRight"))
-        redrawn(lambda: page.locator(".jupyter-widgets select").select_option("TensorFlow"))
-        redrawn(lambda: page.locator(".jupyter-widgets input[type=checkbox]").click())
-        assert page.locator(".jupyter-widgets button").count() == 1
+def redrawn(page, picture, act):
+    """Do something and wait until the picture is another one."""
+    before = picture.get_attribute("src")
+    act()
+    page.wait_for_function(
+        "old => document.querySelector('.jupyter-widgets img').src !== old", arg=before
+    )
+    page.wait_for_function("document.querySelector('.jupyter-widgets img').complete")
+
+
+@needs_a_browser
+def test_each_control_of_an_explorer_redraws_its_picture(explorer_page):
+    page, picture = explorer_page
+    for act in (
+        lambda: page.locator(".noUi-handle").press("ArrowRight"),
+        lambda: page.locator(".jupyter-widgets select").select_option("TensorFlow"),
+        lambda: page.locator(".jupyter-widgets input[type=checkbox]").click(),
+    ):
+        redrawn(page, picture, act)
+    assert page.locator(".jupyter-widgets button").count() == 1
+
+
+def drag(page, rounds):
+    """Move the slider's handle to and fro, and leave it at the right end."""
+    box = page.locator(".noUi-handle").bounding_box()
+    track = page.locator(".noUi-base").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    for _ in range(rounds):
+        for share in (0.1, 0.9, 0.4, 1.1):
+            page.mouse.move(track["x"] + share * track["width"], y, steps=10)
+            page.wait_for_timeout(100)
+    page.mouse.up()
+
+
+@needs_a_browser
+def test_after_a_drag_the_picture_is_that_of_the_last_value_drawn_once(explorer_page):
+    page, picture = explorer_page
+    page.evaluate(
+        """() => {
+            window.drawn = 0;
+            const picture = document.querySelector('.jupyter-widgets img');
+            const count = () => { window.drawn += 1; };
+            new MutationObserver(count).observe(picture, {attributeFilter: ['src']});
+        }"""
+    )
+    redrawn(page, picture, lambda: drag(page, rounds=8))
+    assert page.evaluate("window.drawn") == 1
+    assert picture.evaluate("image => image.naturalHeight > 1500")  # Nine inches and more.
+
+
+@needs_a_browser
+def test_an_explorers_picture_has_its_natural_size_and_leaves_room_for_the_controls(explorer_page):
+    page, picture = explorer_page
+    redrawn(page, picture, lambda: page.locator(".noUi-handle").press("Home"))
+    two_inches = picture.bounding_box()
+    assert picture.evaluate("image => image.naturalWidth") == pytest.approx(
+        2 * two_inches["width"], abs=2
+    )
+    redrawn(page, picture, lambda: page.locator(".noUi-handle").press("End"))
+    eleven_inches = picture.bounding_box()
+    assert two_inches["height"] < 250
+    assert 600 < eleven_inches["height"] <= 0.7 * 900 + 1

@@ -106,6 +106,13 @@ def test_widgets_and_output_metadata_are_removed_and_pictures_kept():
     assert output.metadata == {}
 
 
+def test_what_a_picture_shows_in_words_is_kept():
+    shown = displayed(image_png="abc", text_plain="A line.")
+    shown.metadata["image/png"]["alt"] = "A line."
+    (output,) = normalised(shown)
+    assert output.metadata == {"image/png": {"alt": "A line."}}
+
+
 @pytest.mark.parametrize(
     ("output", "message"),
     [

@@ -147,7 +147,7 @@ def test_scaled_maps_black_and_white_to_minus_one_and_one():
     assert (scaled[1] == 1).all()
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("fraction", [0.3, 0.5, 0.7])
 def test_split_loses_and_repeats_nothing(fraction):
     whole = tiny(10)
     first, second = whole.split(fraction, seed=3)
@@ -166,13 +166,57 @@ def test_split_loses_and_repeats_nothing(fraction):
         (1, "between 0 and 1, but got 1"),
         (-0.5, "between 0 and 1, but got -0.5"),
         (2, "between 0 and 1, but got 2"),
-        (0.01, "10 pictures cannot be split at 0.01"),
-        (0.99, "10 pictures cannot be split at 0.99"),
     ],
 )
 def test_impossible_splits_are_refused(fraction, message):
     with pytest.raises(ValueError, match=message):
         tiny(10).split(fraction)
+
+
+def test_a_size_that_networks_cannot_make_is_named_with_those_that_they_can():
+    whole = load_images("digits", size=24)
+    whole.require_size(16, 24)
+    with pytest.raises(ValueError, match="make pictures of 8, 16, 28 pixels, and 'digits' has 24"):
+        whole.require_size(8, 16, 28)
+    with pytest.raises(ValueError, match=r"load_images\(..., size=28\)"):
+        whole.require_size(8, 16, 28)
+
+
+def test_a_class_of_one_picture_cannot_be_split():
+    whole = ImageSet("mine", tiny(5).images, np.array([0, 0, 1, 2, 2]), ("a", "b", "c"))
+    with pytest.raises(ValueError, match="class 'b' has a single picture"):
+        whole.split()
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.3, 0.8, 0.99])
+def test_both_sides_of_a_split_have_every_class(fraction):
+    counts = np.array([2, 3, 50, 0, 7])
+    labels = np.repeat(np.arange(5), counts)
+    whole = ImageSet("mine", np.zeros((62, 2, 2, 1), np.uint8), labels, tuple("abcde"))
+    for seed in range(20):
+        sides = [np.bincount(s.labels, minlength=5) for s in whole.split(fraction, seed)]
+        assert (sum(sides) == counts).all()
+        for side in sides:
+            assert (side[counts > 0] >= 1).all()
+        # Where one picture is not too many, a class is off by one picture at most.
+        free = (counts * fraction > 1) & (counts * (1 - fraction) > 1)
+        assert (abs(sides[0] - fraction * counts)[free] <= 1).all()
+
+
+def test_a_small_share_of_many_small_classes_keeps_them_all():
+    labels = np.tile(np.arange(30), 3)
+    whole = ImageSet("mine", np.zeros((90, 2, 2, 1), np.uint8), labels, tuple(map(str, range(30))))
+    for seed in range(200):
+        first, second = whole.split(0.8, seed)
+        assert (np.bincount(first.labels) == 2).all()
+        assert (np.bincount(second.labels) == 1).all()
+
+
+def test_a_split_has_as_many_pictures_as_the_fraction_asks_for():
+    digits = load_images("digits")
+    assert [len(side) for side in digits.split(0.5565)] == [1000, 797]
+    for fraction in np.linspace(0.05, 0.95, 19):
+        assert len(digits.split(fraction)[0]) == round(fraction * len(digits))
 
 
 def test_a_split_is_four_fifths_and_the_same_each_time_if_nothing_else_is_asked():

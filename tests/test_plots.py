@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
+from IPython.utils.capture import capture_output
 from PIL import Image
 
 from course_utils import (
@@ -208,22 +209,41 @@ def test_the_same_figure_gives_the_same_bytes(displayed):
     ],
 )
 def test_what_cannot_be_drawn_is_refused(show, message):
+    plt.close("all")
     with pytest.raises(ValueError, match=message):
         show()
-    plt.close("all")
+    assert plt.get_fignums() == []  # A figure that failed would be drawn under the next cell.
 
 
 def test_a_replay_is_an_animation_with_a_description(displayed):
     bundles = displayed(show_replay, RUNS, "Digits  appear.", columns=4, frame_seconds=0.1)
     assert len(bundles) == 1
     assert bundles[0]["text/plain"] == "Digits appear."
-    animation = decoded(bundles[0], "image/gif")
+    animation = decoded(bundles[0])
     assert animation.n_frames == 4
     durations = []
     for frame in range(4):
         animation.seek(frame)
         durations.append(animation.info["duration"])
     assert durations == [100, 100, 100, 400]
+
+
+def test_a_figure_that_cannot_be_drawn_is_closed():
+    plt.close("all")
+    figure, axis = plt.subplots()
+    axis.set_title("$\\nonsense$")
+    with pytest.raises(ValueError, match="nonsense"):
+        show_figure(figure, "A title that Matplotlib cannot read.")
+    assert plt.get_fignums() == []
+
+
+def test_a_picture_carries_its_description_for_a_screen_reader(shell):
+    figure, _ = plt.subplots()
+    with capture_output() as captured:
+        show_figure(figure, "One  empty axis.")
+        show_replay(RUNS, "Digits appear.")
+    texts = [output.metadata["image/png"]["alt"] for output in captured.outputs]
+    assert texts == ["One empty axis.", "Digits appear."]
 
 
 # --- twins of source code ----------------------------------------------------------------------

@@ -119,7 +119,7 @@ def test_samples_stand_under_their_titles_and_beside_their_rows(drawn):
 @pytest.mark.parametrize(("options", "scale", "columns"), [({}, 2, 8), ({"scale": 3}, 3, 8)])
 def test_a_replay_enlarges_pixels_and_waits_half_a_second(options, scale, columns, displayed):
     (bundle,) = displayed(show_replay, RUNS, "Digits.", **options)
-    animation = Image.open(io.BytesIO(b64decode(bundle["image/gif"])))
+    animation = Image.open(io.BytesIO(b64decode(bundle["image/png"])))
     width = (columns * 7 - 1) * scale
     assert animation.size == (2 * width + 12, 22 + (2 * 7 - 1) * scale)
     assert animation.info["duration"] == 500

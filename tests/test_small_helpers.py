@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from course_utils import Explorer, check
+from course_utils.explore import DENSITY
+from course_utils.plots import figure_png
 
 # --- check -------------------------------------------------------------------------------------
 
@@ -84,8 +86,9 @@ def children(shown, kind):
 
 def test_a_cell_shows_controls_and_a_still_picture():
     one = explorer()
-    bundle = one._repr_mimebundle_()
+    bundle, metadata = one._repr_mimebundle_()
     assert set(bundle) == {VIEW, "image/png", "text/plain"}
+    assert metadata == {"image/png": {"alt": "A line that rises."}}
     assert bundle["text/plain"] == repr(one) == "A line that rises."
     assert plt.get_fignums() == []
 
@@ -126,12 +129,12 @@ def test_true_and_false_make_checkboxes_that_draw():
     boxes[0].value = True
     assert one.values == {"on": True, "both": True}
     (picture,) = children(shown, widgets.Image)
-    assert picture.value == Explorer(cross, "A line.", {"on": True, "both": True}).set()
+    assert picture.value == figure_png(cross(on=True), DENSITY)
 
 
 def test_setting_values_draws_another_picture_and_moving_a_slider_the_same():
     one = explorer()
-    still = one._repr_mimebundle_()["image/png"]
+    still = one._repr_mimebundle_()[0]["image/png"]
     shown = one._widget()
     (picture,) = children(shown, widgets.Image)
     children(shown, widgets.IntSlider)[0].value = 7
@@ -139,9 +142,9 @@ def test_setting_values_draws_another_picture_and_moving_a_slider_the_same():
     children(shown, widgets.Dropdown)[0].value = "dots"
     assert one.values == {"height": 7, "slope": 0, "kind": "dots"}
     assert picture.value != moved
-    assert explorer().set(height=7) == moved
+    assert figure_png(draw(height=7, slope=0), DENSITY) == moved
     assert Image.open(io.BytesIO(moved)).format == "PNG"
-    assert one._repr_mimebundle_()["image/png"] == still  # What is stored does not depend on it.
+    assert one._repr_mimebundle_()[0]["image/png"] == still  # What is stored does not depend on it.
     assert plt.get_fignums() == []
 
 

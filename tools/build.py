@@ -115,13 +115,17 @@ def normalise(notebook):
 
 
 def _normalise_output(output):
-    """Return the output without widgets, progress bars and metadata; None if nothing remains."""
+    """Return the output without widgets and progress bars; None if nothing remains.
+
+    Of its metadata only what a picture shows remains, for those who cannot see it.
+    """
     if output.output_type == "stream":
         output.text = PROGRESS_BAR.sub("", output.text)
         return output if output.text.strip() else None
     if output.output_type in ("display_data", "execute_result"):
         output.data.pop(WIDGET_VIEW, None)
-        output.metadata = nbformat.from_dict({})
+        alt = output.metadata.get("image/png", {}).get("alt")
+        output.metadata = nbformat.from_dict({"image/png": {"alt": alt}} if alt else {})
     return output
 
 

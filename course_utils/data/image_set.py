@@ -66,18 +66,82 @@ class ImageSet:
         """All images as float32 in [-1, 1], shape (N, height, width, channels)."""
         return self.images.astype(np.float32) / 127.5 - 1
 
+    def require_size(self, *sizes):
+        """Refuse pictures that a chapter's networks do not make.
+
+        Parameters
+        ----------
+        *sizes : int
+            The heights, in pixels, that the networks can make.
+
+        Raises
+        ------
+        ValueError
+            If the pictures have another size; names those that fit.
+        """
+        if self.size not in sizes:
+            able = ", ".join(map(str, sizes))
+            near = min(sizes, key=lambda size: abs(size - self.size))
+            raise ValueError(
+                f"The networks of this chapter make pictures of {able} pixels, and {self.name!r} "
+                f"has {self.size}. Load it with load_images(..., size={near})."
+            )
+
     def split(self, fraction=0.8, seed=0):
-        """Split at random into two image sets, the first with this fraction of the pictures."""
+        """Split at random into two image sets, both with pictures of every class.
+
+        Each class is divided by the fraction, and rounded so that the first set has as many
+        pictures as the fraction asks for. Where a class is too small for it, one of its pictures
+        goes to the other side all the same.
+
+        Parameters
+        ----------
+        fraction : float, optional
+            The share of the first set, between 0 and 1.
+        seed : int, optional
+            Decides which pictures, and their order.
+
+        Returns
+        -------
+        tuple of ImageSet
+            The first and the second set.
+
+        Raises
+        ------
+        ValueError
+            If the fraction is none, or a class has a single picture.
+        """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must lie between 0 and 1, but got {fraction!r}.")
         order = np.random.default_rng(seed).permutation(len(self))
-        cut = round(fraction * len(self))
-        if not 0 < cut < len(self):
-            raise ValueError(f"{len(self)} pictures cannot be split at {fraction}.")
+        first = np.zeros(len(self), bool)
+        for label, count in enumerate(self._shares(fraction)):
+            first[np.flatnonzero(self.labels[order] == label)[:count]] = True
         return tuple(
             ImageSet(self.name, self.images[part], self.labels[part], self.class_names)
-            for part in (order[:cut], order[cut:])
+            for part in (order[first], order[~first])
         )
+
+    def _shares(self, fraction):
+        """Return how many pictures of each class go to the first set.
+
+        scikit-learn's stratified split refuses small sets, and can leave a class out.
+        """
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        if (counts == 1).any():
+            lone = self.class_names[np.flatnonzero(counts == 1)[0]]
+            raise ValueError(
+                f"The class {lone!r} has a single picture, which cannot be on both sides of a "
+                "split: add pictures to it, or leave it out."
+            )
+        quota = fraction * counts
+        least = np.minimum(counts, 1)
+        shares = np.clip(np.floor(quota).astype(int), least, counts - least)
+        missing = max(round(fraction * len(self)) - shares.sum(), 0)
+        in_turn = np.argsort(shares - quota, kind="stable")
+        in_turn = in_turn[shares[in_turn] < (counts - least)[in_turn]]
+        shares[in_turn[:missing]] += 1
+        return shares
 
     def batches(self, framework, batch_size=64, seed=0, device=None, labels=False):
         """Return an endless stream of shuffled batches for one framework.

@@ -6,7 +6,7 @@ colour-blind readers can tell apart.
 """
 
 from .curves import show_densities, show_losses, show_telemetry
-from .figures import COLOURS, bundle, figure_png, show_figure
+from .figures import COLOURS, bundle, closes_what_fails, figure_png, show_figure
 from .pictures import as_images, tile
 from .replay import show_replay
 from .samples import show_samples, show_strip
@@ -16,6 +16,7 @@ __all__ = [
     "COLOURS",
     "as_images",
     "bundle",
+    "closes_what_fails",
     "figure_png",
     "show_densities",
     "show_figure",

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ..arrays import to_numpy
-from .figures import COLOURS, show_figure, title_colour
+from .figures import COLOURS, closes_what_fails, show_figure, title_colour
 
 
 def _smooth(values, window):
@@ -15,6 +15,7 @@ def _smooth(values, window):
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
+@closes_what_fails
 def show_losses(histories, description, references=None, keys=("d_loss", "g_loss")):
     """Draw loss curves, one panel a loss, all frameworks in each.
 
@@ -63,6 +64,7 @@ def _draw_curve(axis, history, key, label, colour, style="-"):
     axis.plot(_smooth(values, window), style, color=colour, lw=1.8, label=label)
 
 
+@closes_what_fails
 def show_telemetry(histories, description, keys=("D(x)", "D(G(z))")):
     """Draw D(x) and D(G(z)) during training, one panel a run, one half as the dashed goal.
 
@@ -94,6 +96,7 @@ def show_telemetry(histories, description, keys=("D(x)", "D(G(z))")):
     show_figure(figure, description)
 
 
+@closes_what_fails
 def show_densities(x, curves, description, title="", ylim=None):
     """Draw curves over one axis, such as p, q and D*.
 

@@ -1,5 +1,6 @@
 """What every figure of the course has: a description, an opaque page and the same colours."""
 
+import functools
 import io
 from base64 import b64encode
 
@@ -14,6 +15,25 @@ COLOURS = {
 }
 
 
+def closes_what_fails(draw):
+    """Make a drawing function close the figures that it opened, if it fails.
+
+    Else they would appear under the next cell, or fill the memory.
+    """
+
+    @functools.wraps(draw)
+    def draw_or_close(*arguments, **options):
+        before = set(plt.get_fignums())
+        try:
+            return draw(*arguments, **options)
+        except BaseException:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
+            raise
+
+    return draw_or_close
+
+
 def show_figure(figure, description):
     """Show a Matplotlib figure once, with a text description, and close it.
 
@@ -25,24 +45,46 @@ def show_figure(figure, description):
         What a reader who cannot see it needs to know, in a sentence or two. nbval compares it, so
         it holds no number that changes from run to run.
     """
-    display(bundle(figure_png(figure), description), raw=True)
+    show_picture(figure_png(figure), description)
 
 
-def figure_png(figure):
-    """Return a Matplotlib figure as PNG bytes, opaque, and close it."""
+def show_picture(png, description):
+    """Show PNG bytes, as :func:`show_figure` shows a figure."""
+    data, metadata = bundle(png, description)
+    display(data, metadata=metadata, raw=True)
+
+
+def figure_png(figure, density=1):
+    """Return a Matplotlib figure as PNG bytes, opaque, and close it, drawn or not.
+
+    ``density`` is how many pixels stand for one of the figure's own.
+    """
     buffer = io.BytesIO()
-    figure.savefig(
-        buffer, format="png", bbox_inches="tight", facecolor="white", metadata={"Software": None}
-    )
-    plt.close(figure)
+    try:
+        figure.savefig(
+            buffer,
+            format="png",
+            dpi=density * figure.dpi,
+            bbox_inches="tight",
+            facecolor="white",
+            metadata={"Software": None},
+        )
+    finally:
+        plt.close(figure)
     return buffer.getvalue()
 
 
-def bundle(picture, description, kind="image/png"):
-    """Return what a cell shows: the picture, and the description for those who cannot see it."""
+def bundle(png, description):
+    """Return what a cell shows, and its metadata.
+
+    The description stands twice: as text, for a reader without pictures, and as the picture's
+    ``alt``, for a screen reader.
+    """
     if not description or not description.strip():
         raise ValueError("A figure needs a description: say in a sentence what it shows.")
-    return {kind: b64encode(picture).decode(), "text/plain": " ".join(description.split())}
+    text = " ".join(description.split())
+    data = {"image/png": b64encode(png).decode(), "text/plain": text}
+    return data, {"image/png": {"alt": text}}
 
 
 def title_colour(title):

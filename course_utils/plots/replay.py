@@ -3,18 +3,17 @@
 import io
 
 import numpy as np
-from IPython.display import display
 from PIL import Image, ImageDraw, ImageFont
 
-from .figures import bundle, title_colour
+from .figures import show_picture, title_colour
 from .pictures import tile
 
 
 def show_replay(histories, description, columns=8, frame_seconds=0.5, scale=2):
     """Play the fixed-z snapshots of one or more trainings as an animated picture.
 
-    The animation needs no kernel and no script, so it also plays in a viewer. It belongs in a
-    training cell: nbval does not compare it.
+    It is an animated PNG, which needs no kernel and no script: it plays in JupyterLab, in a viewer
+    and in exported HTML. It belongs in a training cell: nbval does not compare it.
 
     Parameters
     ----------
@@ -42,13 +41,13 @@ def show_replay(histories, description, columns=8, frame_seconds=0.5, scale=2):
     buffer = io.BytesIO()
     frames[0].save(
         buffer,
-        "GIF",
+        "PNG",
         save_all=True,
         append_images=frames[1:],
         loop=0,
         duration=[round(1000 * s) for s in seconds],
     )
-    display(bundle(buffer.getvalue(), description, "image/gif"), raw=True)
+    show_picture(buffer.getvalue(), description)
 
 
 def _replay_frame(pages, titles, scale):

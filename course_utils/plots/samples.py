@@ -3,10 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .figures import bare, show_figure, title_colour
+from .figures import bare, closes_what_fails, show_figure, title_colour
 from .pictures import tile
 
 
+@closes_what_fails
 def show_samples(samples, description, columns=8, layout=None, row_titles=None, scale=1.0):
     """Show one grid of samples, or several named ones side by side.
 
@@ -47,6 +48,7 @@ def show_samples(samples, description, columns=8, layout=None, row_titles=None, 
     show_figure(figure, description)
 
 
+@closes_what_fails
 def show_strip(histories, description, moments=5, count=8, columns=4):
     """Show the fixed-z snapshots of several moments side by side, one row a run.
 

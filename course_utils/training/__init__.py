@@ -3,5 +3,6 @@
 from .checkpoints import load_checkpoint, save_checkpoint
 from .history import History, NonFiniteError
 from .loop import train
+from .streams import resumable
 
-__all__ = ["History", "NonFiniteError", "load_checkpoint", "save_checkpoint", "train"]
+__all__ = ["History", "NonFiniteError", "load_checkpoint", "resumable", "save_checkpoint", "train"]

@@ -68,6 +68,7 @@ def save_checkpoint(path, state, history=None):
         settings |= {
             "steps": history.steps,
             "snapshot_steps": list(map(int, history.snapshot_steps)),
+            "values": list(history.values),  # The file holds arrays in an order of its own.
         }
         arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
         for index, snapshot in enumerate(history.snapshots):
@@ -165,11 +166,11 @@ def _history(path, arrays, settings):
     history = History(steps=settings.get("steps"))
     history.snapshot_steps = settings.get("snapshot_steps", [])
     found = [key for key in arrays if key.startswith("snapshots/")]
-    history.values = {
-        key.removeprefix("values/"): array.tolist()
-        for key, array in arrays.items()
-        if key.startswith("values/")
-    }
+    values = [key.removeprefix("values/") for key in arrays if key.startswith("values/")]
+    names = settings.get("values", [])
+    if not isinstance(names, list) or sorted(map(str, names)) != sorted(values):
+        raise ValueError(f"{path} has a broken history.")
+    history.values = {name: arrays[f"values/{name}"].tolist() for name in names}
     sound = (
         type(history.steps) is int
         and isinstance(history.snapshot_steps, list)

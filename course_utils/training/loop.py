@@ -1,7 +1,10 @@
 """The loop around a step function."""
 
+import inspect
 import math
 import sys
+import weakref
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -10,6 +13,9 @@ from ..arrays import to_numpy
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .history import History, NonFiniteError
 from .interrupts import Interrupts
+
+# How many steps each step function has taken, and so the networks that it trains.
+_taken = weakref.WeakKeyDictionary()
 
 
 def train(
@@ -33,7 +39,9 @@ def train(
         ``step(images, labels)``, dicts by name, everything else as it is.
     batches : iterable
         An endless stream of batches, or one that starts anew when it has ended, such as a
-        ``DataLoader`` or a ``tf.data.Dataset``.
+        ``DataLoader`` or a ``tf.data.Dataset``. From a checkpoint, streams go on where they
+        stopped if they have a ``position``: those of :meth:`ImageSet.batches` and of
+        :func:`resumable`.
     steps : int
         How many steps the training has in all.
     name : str, optional
@@ -79,6 +87,8 @@ def train(
         history = load_checkpoint(checkpoint, state)
         if hasattr(batches, "position"):
             batches.position = history.steps
+        print(f"{name}: goes on after step {history.steps}, as {Path(checkpoint).name} holds it")
+    before = _steps_before(step, name) if checkpoint is None else 0
     when = (
         set(np.linspace(0, steps, moments).round().astype(int)) if snapshot is not None else set()
     )
@@ -89,8 +99,8 @@ def train(
             history.snapshot_steps.append(history.steps)
 
     bar = tqdm(
-        total=steps,
-        initial=history.steps,
+        total=before + steps,
+        initial=before + history.steps,
         desc=name,
         unit="step",
         file=sys.stdout,
@@ -107,6 +117,7 @@ def train(
             except StopIteration:
                 stream, batch = _anew(batches, name, history.steps, steps)
             _append(history, _call(step, batch), name)
+            _remember(step, before + history.steps)
             take_snapshot()
             if bar.update():  # True when the bar is due to be drawn again.
                 bar.set_postfix_str(_postfix(history), refresh=False)
@@ -120,6 +131,27 @@ def train(
             save_checkpoint(checkpoint, state, history)
     print(_summary(name, history))
     return history
+
+
+def _steps_before(step, name):
+    """Return how many steps the same networks have had, and say it if there are any."""
+    before = _taken.get(step, 0) if _can_be_remembered(step) else 0
+    if before:
+        print(
+            f"{name}: these networks have had {before} steps before, which go on and are counted "
+            "on. For a new start make new networks, and their step, first."
+        )
+    return before
+
+
+def _remember(step, steps):
+    if _can_be_remembered(step):
+        _taken[step] = steps
+
+
+def _can_be_remembered(step):
+    """Say whether it can be a weak key; a method is another object at each call."""
+    return not inspect.ismethod(step) and type(step).__weakrefoffset__ > 0
 
 
 def _anew(batches, name, taken, steps):

@@ -125,6 +125,8 @@ def pictures_are_described(book):
                 text = data.get("text/plain", "")
                 if len(text.split()) < 3 or text.startswith("<"):
                     yield f"a picture's description is {text!r}"
+                if output.metadata.get("image/png", {}).get("alt") != text:
+                    yield f"a picture has no `alt`, {text!r}: execute the notebook again"
 
 
 def pictures_show_something(book):
