@@ -1,5 +1,6 @@
 """Prove that two models compute the same: equal outputs and gradients, but for rounding."""
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from ..arrays import to_numpy
 from .pairing import check_settings, pair, sort, torch_layers
+from .parting import watching, where_they_part
 from .terms import WatchedLayers
 
 # The scale of a gradient is at least this share of the sum of the sizes of its terms. With the
@@ -89,7 +91,8 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     Raises
     ------
     AssertionError
-        If a bound is broken, or two batch norms have another momentum; names what differs.
+        If a bound is broken, or two batch norms have another momentum; names what differs, and
+        the first layers whose outputs do.
     PairingError
         If the layers do not pair.
     TypeError
@@ -101,8 +104,10 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     inputs = [to_numpy(array) for array in _as_list(inputs)]
     for attempt in range(ATTEMPTS):
         moved = _moved(inputs, attempt)
-        ours, theirs, terms = _run_both(torch_module, keras_model, slots, moved, training)
-        output = _compare_outputs(ours.outputs, theirs.outputs, atol)
+        with watching(torch_module, keras_model) as seen:
+            ours, theirs, terms = _run_both(torch_module, keras_model, slots, moved, training)
+        where = functools.partial(where_they_part, torch_module, keras_model, *seen)
+        output = _compare_outputs(ours.outputs, theirs.outputs, atol, where)
         name, gradient = _worst_gradient(ours.gradients, theirs.gradients, terms)
         if gradient <= rtol:
             return TwinReport(output, gradient, len(theirs.gradients), atol, rtol)
@@ -124,15 +129,20 @@ def _moved(inputs, attempt):
     ]
 
 
-def _compare_outputs(ours, theirs, atol):
-    """Return the largest difference of any output; raise if it is above the bound."""
+def _compare_outputs(ours, theirs, atol, where):
+    """Return the largest difference of any output; raise if it is above the bound.
+
+    ``where`` says in a sentence in which layer they part.
+    """
     largest = 0.0
     for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         if one.shape != other.shape:
             raise AssertionError(f"Output {index}: PyTorch {one.shape}, Keras {other.shape}.")
         difference = float(np.abs(one - other).max())
         if not difference <= atol:  # Not a number is no agreement.
-            raise _mismatch(f"Output {index} differs by {difference:.3g}, above {atol:g}.")
+            raise _mismatch(
+                f"Output {index} differs by {difference:.3g}, above {atol:g}. {where()}"
+            )
         largest = max(largest, difference)
     return largest
 
