@@ -172,6 +172,7 @@ def test_no_outside_program_is_ever_started(tmp_path, monkeypatch):
 
 
 def test_a_picture_above_the_limit_is_refused_by_name(tmp_path, monkeypatch):
+    assert pictures.MOST_PIXELS == 80_000_000  # What the message calls 80 million.
     monkeypatch.setattr(pictures, "MOST_PIXELS", 3_000_000)
     assert len(one_picture(tmp_path, Image.new("L", (2000, 1500)))) == 1
     with pytest.raises(OSError, match=r"one\.png .*2000 x 1501 pixels, and at most 3 million"):

@@ -61,6 +61,7 @@ KNOWN = (
     ("course_utils/data/resizing.py", "BICUBIC", "BILINEAR"),
     ("course_utils/data/pictures.py", "BICUBIC", "NEAREST"),
     ("course_utils/data/pictures.py", "/ 257", "/ 256"),
+    ("course_utils/data/pictures.py", "80_000_000", "80_000_001"),
     ("course_utils/data/pictures.py", "> MOST_PIXELS", ">= MOST_PIXELS"),
     ("course_utils/data/loading.py", "8 <= size <= 512", "8 < size <= 512"),
     ("course_utils/data/loading.py", "8 <= size <= 512", "8 <= size < 512"),
