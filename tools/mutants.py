@@ -53,7 +53,7 @@ KNOWN = (
     ("course_utils/metrics/neighbours.py", "distances <= radii", "distances < radii"),
     ("course_utils/metrics/neighbours.py", "<= near", "< near"),
     ("course_utils/metrics/neighbours.py", "1, len(features) - 1)", "1, len(features))"),
-    ("course_utils/metrics/neighbours.py", "[:, k] for", "[:, k - 1] for"),
+    ("course_utils/metrics/neighbours.py", "[:, k].copy()", "[:, k - 1].copy()"),
     ("course_utils/metrics/features.py", "len(array) < least", "len(array) <= least"),
     ("course_utils/metrics/distances.py", "fewest < d", "fewest <= d"),
     ("course_utils/metrics/classifier.py", "> threshold", ">= threshold"),

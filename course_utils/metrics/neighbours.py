@@ -137,4 +137,6 @@ def _radii(features, k):
     """Return each feature's distance to its k-th neighbour; its own 0 comes first."""
     check_whole("k", k, 1, len(features) - 1)
     blocks = distance_blocks(features, features)
-    return np.concatenate([np.partition(block, k, axis=1)[:, k] for _, block in blocks])
+    # Copies: a view of one column would keep its whole block in memory.
+    radii = [np.partition(block, k, axis=1)[:, k].copy() for _, block in blocks]
+    return np.concatenate(radii)
