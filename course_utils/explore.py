@@ -51,7 +51,7 @@ class Explorer:
         self._buttons, self._play = buttons or {}, play
         self._sliders = {name: _control(name, spec) for name, spec in (sliders or {}).items()}
         self.values = {name: control["value"] for name, control in self._sliders.items()}
-        self._still = figure_png(draw(**self.values))
+        self._still = figure_png(self._draw(**self.values))
 
     def __repr__(self):
         return " ".join(self._description.split())

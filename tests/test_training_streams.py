@@ -47,12 +47,12 @@ def test_a_position_behind_the_end_is_one_clear_error():
         stream.position = 6
 
 
-def run():
+def run(start=0.0):
     """Return a step whose weight depends on every batch and z, and what to save of it."""
     import torch
 
     weight = torch.nn.Linear(1, 1, bias=False, dtype=torch.float64)
-    torch.nn.init.zeros_(weight.weight)
+    torch.nn.init.constant_(weight.weight, start)
 
     def step(x, z):
         with torch.no_grad():
@@ -69,7 +69,7 @@ def test_pictures_and_z_go_on_where_they_stopped(stop, tmp_path, capsys):
     file = tmp_path / "run.safetensors"
     step, state = run()
     train(step, numbers(2), stop, checkpoint=file, state=state)
-    step, state = run()
+    step, state = run(start=5.0)  # From here only the file leads to the same end.
     capsys.readouterr()
     gone_on = train(step, numbers(2), 20, "mine", checkpoint=file, state=state)
     assert (
@@ -93,6 +93,15 @@ def test_networks_that_are_trained_again_are_counted_on_and_it_is_said(capsys):
     assert "third: these networks have had 7 steps before" in capsys.readouterr().out
     train(run()[0], numbers(0), 1, "new")
     assert "before" not in capsys.readouterr().out
+
+
+def test_batches_that_cannot_be_found_again_are_told(tmp_path, capsys):
+    file = tmp_path / "run.safetensors"
+    for steps in (2, 4):
+        step, state = run()
+        plain = numbers.__wrapped__(0)  # A generator has no position.
+        train(step, plain, steps, "mine", checkpoint=file, state=state)
+    assert "its batches begin anew" in capsys.readouterr().out
 
 
 class Model:

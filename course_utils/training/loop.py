@@ -85,9 +85,7 @@ def train(
     history = History()
     if checkpoint is not None and checkpoint_path(checkpoint).exists():
         history = load_checkpoint(checkpoint, state)
-        if hasattr(batches, "position"):
-            batches.position = history.steps
-        print(f"{name}: goes on after step {history.steps}, as {Path(checkpoint).name} holds it")
+        _go_on(batches, history.steps, f"{name}: goes on", Path(checkpoint).name)
     before = _steps_before(step, name) if checkpoint is None else 0
     when = (
         set(np.linspace(0, steps, moments).round().astype(int)) if snapshot is not None else set()
@@ -131,6 +129,16 @@ def train(
             save_checkpoint(checkpoint, state, history)
     print(_summary(name, history))
     return history
+
+
+def _go_on(batches, steps, told, file):
+    """Move the stream to where the checkpoint was written, and say what goes on and what not."""
+    told += f" after step {steps}, as {file} holds it"
+    if hasattr(batches, "position"):
+        batches.position = steps
+    else:
+        told += "; its batches begin anew, because they have no position (see resumable)"
+    print(told)
 
 
 def _steps_before(step, name):
