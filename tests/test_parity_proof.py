@@ -260,6 +260,7 @@ def test_an_activation_in_place_changes_nothing(rng):
         with terms.WatchedLayers(torch_module.named_children()) as watched:
             torch_module(torch.from_numpy(x.transpose(0, 3, 1, 2))).sum().backward()
         sums.append(watched.sums_of_sizes())
+        copy_weights(keras_model, torch_module)  # This pass moved the running statistics.
     assert sums[0] == sums[1]
 
 
@@ -312,3 +313,32 @@ def test_batch_norms_that_average_differently_are_no_twins(momentum, equal, rng)
         else:
             with pytest.raises(AssertionError, match=f"1 .* and norm .*momentum.*{momentum}"):
                 assert_twins(torch_module, keras_model, x, training=training)
+
+
+def test_the_running_variance_of_n_against_n_less_one_is_named(rng):
+    """PyTorch keeps the batch's variance times n / (n - 1), Keras as it is."""
+    torch_module, keras_model = small()
+    copy_weights(torch_module, keras_model)
+    x = rng.normal(size=(2, 4, 4, 1)).astype(np.float32)
+    with torch.no_grad():
+        values = torch_module[0](torch.tensor(x.transpose(0, 3, 1, 2)))
+    n = values.numel() // values.shape[1]
+    variance = values.double().var((0, 2, 3), correction=0).numpy()
+    weight = torch_module[1].momentum
+    wanted = (1 - weight + weight * variance * n / (n - 1)) / (1 - weight + weight * variance)
+    report = assert_twins(torch_module, keras_model, x)
+    assert report.variance_ratio == pytest.approx(wanted.max(), rel=1e-5)
+    assert report.variance_ratio > 1.001
+    assert assert_twins(torch_module, keras_model, x, training=False).variance_ratio == 1
+
+
+@pytest.mark.parametrize(("name", "factor", "shift"), [("mean", 1, 0.1), ("var", 1.2, 0)])
+def test_running_statistics_that_differ_otherwise_are_no_twins(name, factor, shift, rng):
+    """In training mode neither outputs nor gradients show them."""
+    torch_module, keras_model = small()
+    copy_weights(torch_module, keras_model)
+    statistics = getattr(torch_module[1], f"running_{name}")
+    statistics.mul_(factor).add_(shift)
+    x = rng.normal(size=(6, 4, 4, 1)).astype(np.float32)
+    with pytest.raises(AssertionError, match=f"1.running_{name} differs .* not copied"):
+        assert_twins(torch_module, keras_model, x)

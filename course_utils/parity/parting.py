@@ -99,6 +99,16 @@ def where_they_part(torch_module, keras_model, ours, theirs):
     return f"All layers with weights agree, up to {last}."
 
 
+def values_of_a_channel(torch_module, ours):
+    """Count how many values of one channel each PyTorch layer gave, by the layer's name."""
+    outputs = {
+        name: ours.seen[place][1]
+        for place, (name, _) in enumerate(torch_layers(torch_module))
+        if place in ours.seen
+    }
+    return {name: out.size // out.shape[1] for name, out in outputs.items() if out.ndim > 1}
+
+
 def _difference(array, twin, order):
     """Largest difference in units of the largest entry; infinite where the shapes differ."""
     if array.ndim == 4:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..arrays import to_numpy
 from .pairing import check_settings, pair, sort, torch_layers
-from .parting import watching, where_they_part
+from .parting import values_of_a_channel, watching, where_they_part
+from .statistics import compare_statistics, running_statistics
 from .terms import WatchedLayers
 
 # The scale of a gradient is at least this share of the sum of the sizes of its terms. With the
@@ -37,6 +38,10 @@ class TwinReport:
         How many gradients were compared.
     atol, rtol : float
         The bounds of ``output`` and of ``gradient``.
+    variance_ratio : float
+        Largest ratio of PyTorch's running variance to Keras' after the pass. A batch norm in
+        training mode makes it up to n / (n - 1) for n values of a channel, since PyTorch divides
+        by n - 1; else it is 1.
     """
 
     output: float
@@ -44,6 +49,7 @@ class TwinReport:
     arrays: int
     atol: float
     rtol: float
+    variance_ratio: float = 1.0
 
     def __repr__(self):
         return (
@@ -91,8 +97,8 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     Raises
     ------
     AssertionError
-        If a bound is broken, or two batch norms have another momentum; names what differs, and
-        the first layers whose outputs do.
+        If a bound is broken, or two batch norms have another momentum or keep other statistics;
+        names what differs, and the first layers whose outputs do.
     PairingError
         If the layers do not pair.
     TypeError
@@ -110,7 +116,9 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
         output = _compare_outputs(ours.outputs, theirs.outputs, atol, where)
         name, gradient = _worst_gradient(ours.gradients, theirs.gradients, terms)
         if gradient <= rtol:
-            return TwinReport(output, gradient, len(theirs.gradients), atol, rtol)
+            sizes = values_of_a_channel(torch_module, seen[0]) if training else {}
+            ratio = compare_statistics(ours.statistics, theirs.statistics, sizes)
+            return TwinReport(output, gradient, len(theirs.gradients), atol, rtol, ratio)
     raise _mismatch(
         f"The gradient of {name} differs by {gradient:.3g} of its size, above {rtol:g}."
     )
@@ -166,10 +174,11 @@ def _mismatch(message):
 
 
 class Run(NamedTuple):
-    """What one model computed: arrays in Keras' layout, the gradients by name."""
+    """What one model computed: arrays in Keras' layout, all but the outputs by name."""
 
     outputs: list
     gradients: dict
+    statistics: dict
 
 
 def _run_both(torch_module, keras_model, slots, inputs, training):
@@ -230,7 +239,8 @@ def _run_torch(module, slots, inputs, training):
     for index, gradient in enumerate(gradients[len(compared) :]):
         array = to_numpy(gradient)
         found[f"input {index}"] = array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
-    return Run(arrays, found), watched.sums_of_sizes()
+    statistics = running_statistics(slots, of_torch=True)
+    return Run(arrays, found, statistics), watched.sums_of_sizes()
 
 
 def _run_keras(model, slots, inputs, training):
@@ -252,4 +262,8 @@ def _run_keras(model, slots, inputs, training):
     # The gradient of an embedding is sparse; a tensor has it whole.
     gradients = [to_numpy(tf.convert_to_tensor(g)) for g in tape.gradient(loss, sources)]
     names = [slot.name for slot in compared] + [f"input {i}" for i in range(len(floats))]
-    return Run([to_numpy(output) for output in outputs], dict(zip(names, gradients, strict=True)))
+    return Run(
+        [to_numpy(output) for output in outputs],
+        dict(zip(names, gradients, strict=True)),
+        running_statistics(slots, of_torch=False),
+    )
