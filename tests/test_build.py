@@ -1,14 +1,18 @@
 """The author's command: what it stores, what it refuses, and what it leaves alone."""
 
+import base64
+import io
 import subprocess
 import sys
 
 import build
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from build import METADATA, BuildError, execute, normalise
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
+from PIL import Image
 from private import forbidden
 from tqdm import tqdm
 
@@ -313,3 +317,24 @@ def test_the_command_line_executes_what_it_is_given(path, root):
     child = subprocess.run(command, capture_output=True, text=True)
     assert child.returncode == 0, child.stderr
     assert nbformat.read(path, as_version=4).cells[1].outputs[0].data["text/plain"] == "42"
+
+
+# --- html ----------------------------------------------------------------------------------------
+
+
+def test_a_page_describes_each_picture_and_its_replay_moves(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build.main(["html", str(root / "notebooks" / "04_dcgan.ipynb")])
+    page = (tmp_path / "build" / "html" / "04_dcgan.html").read_text(encoding="utf-8")
+    pictures = BeautifulSoup(page, "html.parser").find_all("img")
+    stored = [
+        output
+        for cell in nbformat.read(root / "notebooks" / "04_dcgan.ipynb", as_version=4).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert [picture["alt"] for picture in pictures] == [o.data["text/plain"] for o in stored]
+    codes = [base64.b64decode(picture["src"].partition(",")[2]) for picture in pictures]
+    frames = [Image.open(io.BytesIO(code)).n_frames for code in codes]
+    assert max(frames) >= 5
+    assert min(frames) == 1

@@ -1,8 +1,8 @@
-"""Author's commands: ``python tools/build.py execute [notebook ...]`` and ``normalise``.
+"""Author's commands: ``python tools/build.py execute [notebook ...]``, ``normalise``, ``html``.
 
 ``execute`` runs notebooks from top to bottom in fresh kernels and stores normalised outputs: what
 it writes differs between two runs only where the results do. ``normalise`` does the second half
-alone, for a notebook that was saved elsewhere.
+alone, for a notebook that was saved elsewhere. ``html`` writes pages to read in a browser.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelspec import KERNEL_NAME, get_kernel_dict
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from private import forbidden
 from tqdm import tqdm
@@ -34,6 +35,10 @@ METADATA = {
     },
     "language_info": IPythonKernel.language_info,
 }
+
+
+TEMPLATES = Path(__file__).parent / "templates"
+PAGES = Path("build") / "html"
 
 
 class BuildError(Exception):
@@ -161,9 +166,31 @@ def normalise_file(path):
         _write(notebook, path)
 
 
+def html(path):
+    """Write a stored notebook as one HTML page into ``build/html``.
+
+    nbconvert's own templates leave out what describes a picture, and a replay moves only as a PNG.
+
+    Parameters
+    ----------
+    path : path
+        The notebook, as it is stored: nothing runs.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such file, or it is no notebook.
+    """
+    exporter = HTMLExporter(template_name="course", extra_template_basedirs=[str(TEMPLATES)])
+    page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+    PAGES.mkdir(parents=True, exist_ok=True)
+    (PAGES / Path(path).with_suffix(".html").name).write_text(page, encoding="utf-8")
+
+
 COMMANDS = {
     "execute": (execute, "run notebooks and store their normalised outputs"),
     "normalise": (normalise_file, "normalise notebooks as they are stored, without running them"),
+    "html": (html, "write notebooks as HTML pages into build/html"),
 }
 
 
