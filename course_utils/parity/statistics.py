@@ -77,7 +77,8 @@ def compare_statistics(ours, theirs, values_of_a_channel):
         if not away <= NEAR:  # Not a number is no agreement.
             raise AssertionError(
                 f"{name} differs from Keras' after one pass in training mode by {away:.2g} more "
-                f"than {explained}. Usual causes: running statistics that were not copied, or a "
-                "batch norm that is frozen in one framework."
+                f"than {explained}. Usual causes: running statistics that were not copied, or "
+                "that one twin has moved in a pass since (copy_weights again), or a batch norm "
+                "that is frozen in one framework."
             )
     return largest
