@@ -1,6 +1,5 @@
 """Arguments that no function can work with, refused in one error that names them."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -18,13 +17,13 @@ def check_whole(name, value, lowest, highest=None, why=""):
         raise ValueError(f"{name} must be {range_}{why}, but got {value!r}.")
 
 
-def check_number(name, value, lowest=-math.inf, highest=LARGEST):
+def check_number(name, value, lowest=-LARGEST, highest=LARGEST):
     """Refuse what is no number of a range; texts and NaN are none."""
     kinds = (int, float, np.integer, np.floating)
-    if isinstance(value, bool) or not isinstance(value, kinds) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, kinds) or value != value:
         raise ValueError(f"{name} must be a number, but got {value!r}.")
     if not lowest <= value <= highest:
-        bounds = "finite" if lowest == -math.inf else f"{lowest:g} to {highest:g}"
+        bounds = "finite" if lowest == -LARGEST else f"{lowest:g} to {highest:g}"
         raise ValueError(f"{name} must be {bounds}, but got {value!r}.")
 
 

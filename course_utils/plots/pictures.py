@@ -32,8 +32,8 @@ def as_images(samples, layout=None):
     array = to_numpy(samples)
     if array.dtype.kind != "f" and array.dtype != np.uint8:
         raise ValueError(
-            f"samples must be uint8 or float, but got {array.dtype}. Scale them to [-1, 1], or pass "
-            "uint8 pictures of 0 to 255."
+            f"samples must be uint8 or float, but got {array.dtype}. Scale them to [-1, 1], or "
+            "pass uint8 pictures of 0 to 255."
         )
     if array.ndim == 3 and (array.shape[2] in (1, 3) or array.shape[0] == 3):
         raise ValueError(
