@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from .plots import bundle, closes_what_fails, figure_png
-from .refusals import check_callable, check_description, check_number
+from .refusals import check_callable, check_description, check_named, check_number
 
 DENSITY = 2  # Pixels of the picture for one of the page: sharp on screens of high density.
 # Its natural size, and never more than the window can show together with the controls.
@@ -49,6 +49,9 @@ class Explorer:
     def __init__(self, draw, description, sliders=None, buttons=None, play=None):
         check_callable("draw", draw)
         check_description(description, "An Explorer")
+        for name, given in (("sliders", sliders), ("buttons", buttons)):
+            if given is not None and given != {}:
+                check_named(name, given, "slider" if name == "sliders" else "function")
         for label, action in (buttons or {}).items():
             check_callable(f"The action of button {label!r}", action)
         if play is not None:

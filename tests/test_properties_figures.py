@@ -48,7 +48,7 @@ COVERS = {
     "tile",
     "to_numpy",
 }
-FEW = settings(max_examples=settings.default.max_examples // 4)  # They draw a figure each.
+FEW = settings(max_examples=settings.default.max_examples // 8)  # They draw a figure each.
 SAMPLES = np.linspace(-1, 1, 2 * 4 * 4).reshape(2, 4, 4, 1)
 
 
@@ -148,7 +148,7 @@ def test_load_images(name, size, root, background):
             attempt(load_images, name, 8, "nowhere", **{key: background}, allowed=[OSError])
 
 
-@given(wild_things())
+@given(background=wild_things())
 def test_colours_behind_pictures(background, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp() / "pictures"
     if not folder.exists():

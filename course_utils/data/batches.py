@@ -97,13 +97,14 @@ def _torch_batches(image_set, device):
 
     try:
         device = torch.device(device or "cpu")
-    except (RuntimeError, TypeError) as error:
+        home = _home(image_set, device, torch.device("cpu"))
+        images = np.ascontiguousarray(image_set.images.transpose(0, 3, 1, 2))
+        images = torch.from_numpy(images).to(home)
+        labels = torch.from_numpy(image_set.labels).to(home)
+    except (RuntimeError, TypeError, AssertionError) as error:
         raise ValueError(
-            f"device must be one of PyTorch's, but got {device!r} ({error})."
+            f"device must be one that PyTorch has here, but got {device!r} ({error})."
         ) from None
-    home = _home(image_set, device, torch.device("cpu"))
-    images = torch.from_numpy(np.ascontiguousarray(image_set.images.transpose(0, 3, 1, 2))).to(home)
-    labels = torch.from_numpy(image_set.labels).to(home)
 
     def pick(indices):
         chosen = torch.from_numpy(indices).to(home)

@@ -37,6 +37,8 @@ def show_losses(histories, description, references=None, keys=("d_loss", "g_loss
     check_histories(histories)
     check_description(description)
     keys = check_texts("keys", keys)
+    if references is not None and references != {}:
+        check_named("references", references, "number")
     for key, reference in (references or {}).items():
         check_number(f"references[{key!r}]", reference)
     figure, axes = plt.subplots(
