@@ -81,7 +81,7 @@ def test_train(record, batches, number):
     attempt(train, step, [0], 2, state=record)
 
 
-@FEW
+@settings(max_examples=settings.default.max_examples // 8)
 @given(state=wild_things(), values=wild_things(), snapshot=wild_things())
 def test_checkpoints(state, values, snapshot, tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoints") / "one.safetensors"

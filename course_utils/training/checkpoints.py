@@ -88,7 +88,7 @@ def save_checkpoint(path, state, history=None):
             "snapshot_steps": list(map(int, history.snapshot_steps)),
             "values": list(history.values),  # The file holds arrays in an order of its own.
         }
-        arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
+        arrays |= {f"values/{key}": _floats(key, v) for key, v in history.values.items()}
         for index, snapshot in enumerate(history.snapshots):
             arrays[f"snapshots/{index}"] = np.array(snapshot, order="C")
         _refuse_what_cannot_be_read(path, arrays, settings, history)
@@ -104,9 +104,18 @@ def save_checkpoint(path, state, history=None):
         ) from error
 
 
+def _floats(key, values):
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"The history's values of {key!r} must be numbers ({error}).") from None
+
+
 def _refuse_what_cannot_be_read(path, arrays, settings, history):
     """Refuse a history that :func:`load_checkpoint` would: the file would be lost."""
     for key, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"The history's {key} must be numbers, but is {array.dtype}.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise NonFiniteError(
                 f"The history holds values that are not finite ({key}); {path.name} stays as it "
