@@ -22,7 +22,9 @@ def check_number(name, value, lowest=-LARGEST, highest=LARGEST):
     kinds = (int, float, np.integer, np.floating)
     if isinstance(value, bool) or not isinstance(value, kinds) or value != value:
         raise ValueError(f"{name} must be a number, but got {value!r}.")
-    if not lowest <= value <= highest:
+    # As Python's own number: NumPy's float32 would make the bounds float32, and they overflow.
+    number = value.item() if isinstance(value, np.generic) else value
+    if not lowest <= number <= highest:
         bounds = "finite" if lowest == -LARGEST else f"{lowest:g} to {highest:g}"
         raise ValueError(f"{name} must be {bounds}, but got {value!r}.")
 

@@ -37,6 +37,13 @@ settings.register_profile(
 settings.load_profile("course")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say how many inputs the property tests tried, where one process ran them (``-n0``)."""
+    if tried := sys.modules.get("property_inputs"):
+        count = sum(tried.tried.values())
+        terminalreporter.line(f"{count:,} inputs tried on {len(tried.tried)} functions")
+
+
 @pytest.fixture
 def rng():
     """Random numbers, the same in each run."""
