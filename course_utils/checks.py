@@ -3,6 +3,8 @@
 import math
 import re
 
+from .arrays import to_numpy
+
 # A printed check. nbval's sanitiser (tests/sanitize.cfg) masks the value alone, so that a reader
 # sees what was measured and a stored name or bound is still compared.
 CHECK_LINE = re.compile(
@@ -30,23 +32,35 @@ def check(what, value, at_least=None, at_most=None):
     Raises
     ------
     AssertionError
-        If the value is outside the bounds or not a number, with the value.
+        If the value is outside the bounds, infinite or not a number, with the value.
     ValueError
-        If no bound was given, or one that every value keeps, or a name of several lines.
+        If no bound was given, or one that every value keeps or none, or a name of several lines,
+        or something else than one number as value or bound.
     """
     given = {"at least": at_least, "at most": at_most}
-    given = {word: float(bound) for word, bound in given.items() if bound is not None}
+    given = {word: _number(what, b) for word, b in given.items() if b is not None}
     if not given:
         raise ValueError(f"check({what!r}, ...) needs at_least=, at_most= or both.")
     if not all(math.isfinite(bound) for bound in given.values()):
         raise ValueError(f"check({what!r}, ...) has a bound that asks nothing: {given}.")
-    if not what.strip() or "\n" in what:
+    if given.get("at least", -math.inf) > given.get("at most", math.inf):
+        raise ValueError(f"check({what!r}, ...) has bounds that no value keeps: {given}.")
+    if not isinstance(what, str) or not what.strip() or len(what.splitlines()) > 1:
         raise ValueError(f"check({what!r}, ...) needs a name of one line.")
-    value = float(value) + 0.0  # -0.0 is 0.
+    value = _number(what, value) + 0.0  # -0.0 is 0.
     bounds = " and ".join(f"{word} {bound:g}" for word, bound in given.items())
-    if not given.get("at least", -math.inf) <= value <= given.get("at most", math.inf):
+    kept = given.get("at least", -math.inf) <= value <= given.get("at most", math.inf)
+    if not kept or math.isinf(value):  # What has diverged keeps no bound.
         raise AssertionError(f"{what}: {value:.6g}, expected {bounds}.")
     print(f"{what}: {_readable(value)} ({bounds})")
+
+
+def _number(what, value):
+    """Return one number as a float; texts are none, and neither are several numbers."""
+    array = to_numpy(value)
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        raise ValueError(f"check({what!r}, ...) needs one number, but got {value!r}.")
+    return float(array.item())
 
 
 def _readable(value):

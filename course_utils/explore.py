@@ -5,6 +5,7 @@ import io
 from PIL import Image
 
 from .plots import bundle, closes_what_fails, figure_png
+from .refusals import check_callable, check_description, check_named, check_number
 
 DENSITY = 2  # Pixels of the picture for one of the page: sharp on screens of high density.
 # Its natural size, and never more than the window can show together with the controls.
@@ -41,12 +42,20 @@ class Explorer:
     Raises
     ------
     ValueError
-        If a slider's start lies outside its range, or the description is missing.
+        If a slider's start lies outside its range, a value that is set lies outside its slider,
+        the description is missing, or an argument is of another kind.
     """
 
     def __init__(self, draw, description, sliders=None, buttons=None, play=None):
-        if not description or not description.strip():
-            raise ValueError("An Explorer needs a description of its first picture.")
+        check_callable("draw", draw)
+        check_description(description, "An Explorer")
+        for name, given in (("sliders", sliders), ("buttons", buttons)):
+            if given is not None and given != {}:
+                check_named(name, given, "slider" if name == "sliders" else "function")
+        for label, action in (buttons or {}).items():
+            check_callable(f"The action of button {label!r}", action)
+        if play is not None:
+            check_callable("play", play)
         self._draw, self._description = closes_what_fails(draw), description
         self._buttons, self._play = buttons or {}, play
         self._sliders = {name: _control(name, spec) for name, spec in (sliders or {}).items()}
@@ -58,13 +67,20 @@ class Explorer:
 
     def set(self, **values):
         """Draw with other values, as moving the sliders does; return the picture as PNG bytes."""
+        self._refuse(values)
+        picture = figure_png(self._draw(**self.values | values))
         self._take(values)
-        return figure_png(self._draw(**self.values))
+        return picture
 
-    def _take(self, values):
+    def _refuse(self, values):
         unknown = set(values) - set(self.values)
         if unknown:
             raise ValueError(f"No slider is called {sorted(unknown)[0]!r}.")
+        for name, value in values.items():
+            _refuse_outside(name, self._sliders[name], value)
+
+    def _take(self, values):
+        self._refuse(values)
         self.values |= values
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -133,11 +149,35 @@ def _control(name, spec):
     """Turn a slider's short form into the arguments of its widget."""
     if isinstance(spec, bool):
         return {"value": spec}
-    if isinstance(spec, list):
+    if isinstance(spec, list) and spec:
         return {"options": spec, "value": spec[0]}
+    if not isinstance(spec, tuple) or len(spec) not in (3, 4):
+        raise ValueError(
+            f"Slider {name!r} needs (lowest, highest, start), a fourth number as step, a list of "
+            f"options, True or False, but got {spec!r}."
+        )
+    for number in spec:
+        check_number(f"Slider {name!r}", number)
     lowest, highest, start, *step = spec
+    if step and step[0] <= 0:
+        raise ValueError(f"Slider {name!r} needs a step above 0, but got {step[0]!r}.")
     if not lowest <= start <= highest:
         raise ValueError(f"Slider {name!r} starts at {start}, outside {lowest} to {highest}.")
     whole = all(isinstance(number, int) for number in spec)
     step = step[0] if step else (1 if whole else (highest - lowest) / 100)
     return {"min": lowest, "max": highest, "value": start, "step": step}
+
+
+def _refuse_outside(name, control, value):
+    """Refuse a value that the slider, menu or checkbox itself could not give."""
+    if "options" in control:
+        good = any(value is option or value == option for option in control["options"])
+        expected = f"one of {control['options']}"
+    elif isinstance(control["value"], bool):
+        good, expected = isinstance(value, bool), "True or False"
+    else:
+        check_number(f"Slider {name!r}", value)
+        good = control["min"] <= value <= control["max"]
+        expected = f"{control['min']} to {control['max']}"
+    if not good:
+        raise ValueError(f"Slider {name!r} must be {expected}, but got {value!r}.")

@@ -12,6 +12,7 @@ import torch
 import torchvision  # noqa: F401
 
 import tensorflow as tf  # isort: skip
+from hypothesis import HealthCheck, settings
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
@@ -20,6 +21,27 @@ import course_utils.runtime
 
 matplotlib.use("agg")
 course_utils.runtime._style_figures()
+
+# The same inputs in each run. `--hypothesis-profile many` draws thousands of others.
+settings.register_profile(
+    "course",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=40,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(
+    "many", settings.get_profile("course"), derandomize=False, max_examples=1000
+)
+settings.load_profile("course")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many inputs the property tests tried, where one process ran them (``-n0``)."""
+    if tried := sys.modules.get("property_inputs"):
+        count = sum(tried.tried.values())
+        terminalreporter.line(f"{count:,} inputs tried on {len(tried.tried)} functions")
 
 
 @pytest.fixture

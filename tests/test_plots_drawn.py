@@ -43,7 +43,7 @@ def drawn(monkeypatch):
 def history(steps=90):
     values = {"d_loss": np.arange(steps) % 2.0, "g_loss": np.arange(steps) / steps}
     values |= {"D(x)": np.full(steps, 0.75), "D(G(z))": np.full(steps, 0.25)}
-    snapshots = [np.full((10, 6, 6, 1), level) for level in (-1, -0.5, 0.5, 1)]
+    snapshots = [np.full((10, 6, 6, 1), level, float) for level in (-1, -0.5, 0.5, 1)]
     return History({k: list(v) for k, v in values.items()}, snapshots, [0, 30, 60, 90])
 
 

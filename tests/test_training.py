@@ -108,7 +108,7 @@ def test_snapshots_of_any_framework_become_independent_arrays():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"steps": 0}, "steps must be a whole number from 1, but got 0"),
+        ({"steps": 0}, "steps must be at least 1, but got 0"),
         ({"steps": 1.5}, "but got 1.5"),
         ({"steps": 1, "snapshot": list, "moments": 1}, "moments must be at least 2"),
         ({"steps": 1, "checkpoint": "a.safetensors"}, "belong together"),

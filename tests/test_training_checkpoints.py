@@ -204,7 +204,7 @@ class Variable:
 thing = Variable()
 for number in range(10**6):
     thing.value = np.full(2_000_000, number, np.float64)
-    save_checkpoint(sys.argv[1], {"thing": thing}, History({"loss": [float(number)]}))
+    save_checkpoint(sys.argv[1], {"thing": thing}, History({"loss": [float(number)]}, steps=1))
     print(number, flush=True)
 """
 

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from ..refusals import check_seed, check_whole
+
+MOST_POSITION = 2**40  # Places in the stream are counted in 64 bits.
 DEVICE_LIMIT = 2 * 2**30  # Larger sets stay in main memory and travel batch by batch.
 
 
@@ -15,7 +18,8 @@ class Batches:
     """
 
     def __init__(self, image_set, framework, batch_size, seed, device, labels):
-        if not isinstance(batch_size, (int, np.integer)) or not 1 <= batch_size <= len(image_set):
+        whole = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool)
+        if not whole or not 1 <= batch_size <= len(image_set):
             raise ValueError(
                 f"batch_size must be a whole number from 1 to {len(image_set)}, the number of "
                 f"pictures, but got {batch_size!r}. Chapters set it by BATCH: lower it there."
@@ -25,7 +29,8 @@ class Batches:
             "tensorflow": _tensorflow_batches,
             "numpy": _numpy_batches,
         }
-        if framework not in makers:
+        check_seed(seed)
+        if not isinstance(framework, str) or framework not in makers:
             raise ValueError(
                 f"framework must be one of {', '.join(makers)}, but got {framework!r}."
             )
@@ -36,6 +41,16 @@ class Batches:
         self._labels = labels
         self._orders = {}
         self._pick = makers[framework](image_set, device)
+
+    @property
+    def position(self):
+        """How many batches were taken."""
+        return self._position
+
+    @position.setter
+    def position(self, position):
+        check_whole("position", position, 0, MOST_POSITION)
+        self._position = int(position)
 
     def __iter__(self):
         return self
@@ -80,10 +95,16 @@ def _numpy_batches(image_set, _device):
 def _torch_batches(image_set, device):
     import torch
 
-    device = torch.device(device or "cpu")
-    home = _home(image_set, device, torch.device("cpu"))
-    images = torch.from_numpy(np.ascontiguousarray(image_set.images.transpose(0, 3, 1, 2))).to(home)
-    labels = torch.from_numpy(image_set.labels).to(home)
+    try:
+        device = torch.device(device or "cpu")
+        home = _home(image_set, device, torch.device("cpu"))
+        images = np.ascontiguousarray(image_set.images.transpose(0, 3, 1, 2))
+        images = torch.from_numpy(images).to(home)
+        labels = torch.from_numpy(image_set.labels).to(home)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise ValueError(
+            f"device must be one that PyTorch has here, but got {device!r} ({error})."
+        ) from None
 
     def pick(indices):
         chosen = torch.from_numpy(indices).to(home)
@@ -97,6 +118,12 @@ def _tensorflow_batches(image_set, device):
 
     device = device or "/CPU:0"
     home = _home(image_set, device, "/CPU:0")
+    try:
+        tf.DeviceSpec.from_string(device)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"device must be one of TensorFlow's, but got {device!r} ({error})."
+        ) from None
     with tf.device(home):
         images, labels = tf.constant(image_set.images), tf.constant(image_set.labels)
 

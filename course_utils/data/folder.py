@@ -19,7 +19,8 @@ def load_folder(root, size, fit="crop", background="black", channels=None):
         raise ValueError(
             'load_images("folder") needs root=, the folder that holds one folder a class.'
         )
-    if channels not in (None, 1, 3):
+    whole = isinstance(channels, (int, np.integer)) and not isinstance(channels, bool)
+    if channels is not None and not (whole and channels in (1, 3)):
         raise ValueError(f"channels must be 1 (grey) or 3 (colour), but got {channels!r}.")
     root = Path(root).expanduser()
     if not root.is_dir():

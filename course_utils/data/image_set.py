@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..refusals import check_number, check_seed, check_texts, check_whole
 from .batches import Batches
 from .labels import check_labels
 
@@ -36,7 +37,7 @@ class ImageSet:
 
     def __post_init__(self):
         _check_pictures(self.images)
-        names = tuple(map(str, self.class_names))
+        names = check_texts("class_names", self.class_names)
         labels = check_labels(self.labels, len(names), len(self.images))
         # The way to set what a frozen dataclass has checked.
         object.__setattr__(self, "class_names", names)
@@ -79,6 +80,8 @@ class ImageSet:
         ValueError
             If the pictures have another size; names those that fit.
         """
+        for size in sizes or (None,):
+            check_whole("A size of require_size(...)", size, 1)
         if self.size not in sizes:
             able = ", ".join(map(str, sizes))
             near = min(sizes, key=lambda size: abs(size - self.size))
@@ -111,6 +114,8 @@ class ImageSet:
         ValueError
             If the fraction is none, or a class has a single picture.
         """
+        check_number("fraction", fraction)
+        check_seed(seed)
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must lie between 0 and 1, but got {fraction!r}.")
         order = np.random.default_rng(seed).permutation(len(self))

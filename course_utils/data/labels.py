@@ -3,6 +3,9 @@
 import numpy as np
 
 from ..arrays import to_numpy
+from ..refusals import check_whole
+
+MOST_CLASSES = 100_000
 
 
 def check_labels(labels, classes, count=None):
@@ -59,6 +62,11 @@ def one_hot(labels, classes):
     Raises
     ------
     ValueError
-        If the labels are not a list of whole numbers or a label is outside the classes.
+        If the labels are not a list of whole numbers, a label is outside the classes, or these
+        are more than 100,000.
     """
-    return np.eye(classes, dtype=np.float32)[check_labels(labels, classes)]
+    check_whole("classes", classes, 1, MOST_CLASSES)
+    labels = check_labels(labels, classes)
+    vectors = np.zeros((len(labels), classes), np.float32)
+    vectors[np.arange(len(labels)), labels] = 1
+    return vectors

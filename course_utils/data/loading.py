@@ -56,13 +56,16 @@ def load_images(name="digits", size=None, root=None, fit="crop", background="bla
     OSError
         A file is damaged, or a download failed; nothing half-made is left behind.
     """
-    if name not in DATA_SETS:
+    if not isinstance(name, str) or name not in DATA_SETS:
         raise ValueError(f"No data set is called {name!r}. Choose one of: {', '.join(DATA_SETS)}.")
     if size is not None and (not isinstance(size, (int, np.integer)) or not 8 <= size <= 512):
         raise ValueError(f"size must be a whole number of pixels from 8 to 512, but got {size!r}.")
+    if root is not None and not isinstance(root, (str, os.PathLike)):
+        raise ValueError(f"root must be the path of a folder, but got {root!r}.")
     if name == "folder":
         return load_folder(root, size or 32, fit, background, channels)
-    if (fit, background, channels) != ("crop", "black", None):
+    untouched = isinstance(fit, str) and isinstance(background, str) and channels is None
+    if not untouched or (fit, background) != ("crop", "black"):
         raise ValueError(f'fit, background and channels are for "folder", not for {name!r}.')
     if name == "digits":
         return load_digit_images(size or 28)

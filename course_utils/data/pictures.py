@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from operator import index
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
@@ -114,9 +115,10 @@ def _opened(path):
 def _colour(background):
     """Return a colour as red, green and blue, 0 to 255."""
     try:
-        red, green, blue, *_ = (
-            ImageColor.getrgb(background) if isinstance(background, str) else map(int, background)
-        )
+        named = isinstance(background, str)
+        red, green, blue, *_ = map(index, ImageColor.getrgb(background) if named else background)
+        if not all(0 <= part <= 255 for part in (red, green, blue)):
+            raise ValueError("a part of a colour is 0 to 255")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f'background must be a colour such as "white", "#ff8000" or (255, 128, 0), but got '

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..arrays import to_numpy
 from ..data import check_labels
+from ..refusals import check_kind
 from .features import check_features
 
 MOST_CODES = 1000  # The matching builds a square table of them.
@@ -35,6 +36,7 @@ def class_alignment(classifier, samples, labels):
     ValueError
         If there is not one label for each picture, or a label is outside the classes.
     """
+    check_kind("classifier", classifier, ("probabilities", "classes"), "a PictureClassifier")
     called = classifier.probabilities(samples).argmax(1)
     return float((called == check_labels(labels, classifier.classes, len(called))).mean())
 
@@ -69,7 +71,11 @@ def class_variance_ratios(real_features, real_labels, features, labels):
     generated = _class_variances("generated", features, labels, classes)
     if real.min() <= 0:
         raise ValueError(f"The real pictures of class {real.argmin()} do not vary at all.")
-    return generated / real
+    with np.errstate(over="ignore"):
+        ratios = generated / real
+    if not np.isfinite(ratios).all():
+        raise ValueError(f"The real pictures of class {real.argmin()} hardly vary at all.")
+    return ratios
 
 
 def _class_variances(kind, features, labels, classes):
@@ -147,7 +153,9 @@ def reverse_kl(real_shares, shares):
 
     p, q = (to_numpy(x) for x in (real_shares, shares))
     for name, x in (("real_shares", p), ("shares", q)):
-        if x.ndim != 1 or x.dtype.kind not in "iuf" or not np.isclose(x.sum(), 1) or x.min() < 0:
+        good = x.ndim == 1 and x.dtype.kind in "iuf" and np.isfinite(x).all()
+        # Neither sum nor logarithm may overflow: what is above 1 is no share.
+        if not good or ((x < 0) | (x > 2)).any() or not np.isclose(x.sum(dtype=float), 1):
             raise ValueError(f"{name} must be numbers from 0 with a sum of 1, but got {x}.")
     if p.shape != q.shape or p.min() <= 0:
         raise ValueError(

@@ -4,7 +4,9 @@ import warnings
 
 import numpy as np
 
+from ..data import ImageSet
 from ..plots import as_images
+from ..refusals import check_number, check_seed
 
 PICTURES_SEEN = 300_000  # at most in the classifier's training, so that MNIST takes seconds, too
 
@@ -32,6 +34,8 @@ class PictureClassifier:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPClassifier
 
+        _check_image_set(image_set)
+        check_seed(seed)
         self.classes = len(image_set.class_names)
         counts = np.bincount(image_set.labels, minlength=self.classes)
         if (counts > 0).sum() < 2:
@@ -45,10 +49,10 @@ class PictureClassifier:
         with warnings.catch_warnings():
             # A few times through MNIST is enough; scikit-learn would warn that it could go on.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self._network.fit(self._pixels(image_set.images), image_set.labels)
+            self._network.fit(self._pixels(image_set.images, "NHWC"), image_set.labels)
 
-    def _pixels(self, samples):
-        images = as_images(samples)
+    def _pixels(self, samples, layout=None):
+        images = as_images(samples, layout)
         if images.shape[1:] != self._shape:
             raise ValueError(
                 f"The classifier was trained on pictures of shape {self._shape}, "
@@ -58,10 +62,11 @@ class PictureClassifier:
 
     def probabilities(self, samples):
         """Probability of each class, shape (N, classes), for a batch of either framework."""
-        probabilities = np.zeros((len(samples), self.classes))
-        probabilities[:, self._network.classes_] = self._network.predict_proba(
-            self._pixels(samples)
-        )
+        return self._probabilities(self._pixels(samples))
+
+    def _probabilities(self, pixels):
+        probabilities = np.zeros((len(pixels), self.classes))
+        probabilities[:, self._network.classes_] = self._network.predict_proba(pixels)
         return probabilities
 
     def features(self, samples):
@@ -71,7 +76,14 @@ class PictureClassifier:
 
     def accuracy(self, image_set):
         """Share of an image set's pictures that are called by their label."""
-        return float((self.probabilities(image_set.images).argmax(1) == image_set.labels).mean())
+        _check_image_set(image_set)
+        if len(image_set.class_names) != self.classes:
+            raise ValueError(
+                f"The classifier knows {self.classes} classes, but these pictures have "
+                f"{len(image_set.class_names)}."
+            )
+        called = self._probabilities(self._pixels(image_set.images, "NHWC")).argmax(1)
+        return float((called == image_set.labels).mean())
 
     def class_shares(self, samples):
         """Share of the samples that fall into each class, shape (classes,)."""
@@ -80,4 +92,10 @@ class PictureClassifier:
 
     def confident_share(self, samples, threshold=0.9):
         """Share of the samples whose most probable class has more than this probability."""
+        check_number("threshold", threshold, 0, 1)
         return float((self.probabilities(samples).max(1) > threshold).mean())
+
+
+def _check_image_set(image_set):
+    if not isinstance(image_set, ImageSet):
+        raise ValueError(f"Expected an ImageSet, but got {type(image_set).__name__}.")

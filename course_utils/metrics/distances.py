@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 
-from .features import check_whole, feature_pair
+from ..refusals import check_seed, check_whole
+from .features import check_subset, feature_pair
 
 
 def frechet_distance(real, generated):
@@ -80,8 +81,9 @@ def kernel_distance(real, generated, subsets=50, subset_size=200, seed=0):
     from sklearn.metrics.pairwise import polynomial_kernel
 
     real, generated = feature_pair(real, generated)
-    check_whole("subset_size", subset_size, 2, min(len(real), len(generated)))
+    check_subset("subset_size", subset_size, 2, min(len(real), len(generated)))
     check_whole("subsets", subsets, 1, 10**6)
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):

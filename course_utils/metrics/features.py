@@ -3,7 +3,10 @@
 import numpy as np
 
 from ..arrays import to_numpy
+from ..refusals import check_whole
 
+# Scores raise features to the sixth power, and no network that works has features of this size.
+LARGEST = 1e30
 BLOCK = 2**25  # Distances at a time: 256 MiB.
 
 
@@ -27,21 +30,22 @@ def check_features(kind, features, like=None, least=1):
         )
     if not np.isfinite(array).all():
         raise ValueError(f"The {kind} features must be finite, but hold NaN or infinity.")
+    array = array.astype(np.float64)
+    if np.abs(array).max() > LARGEST:
+        raise ValueError(
+            f"The {kind} features must be {LARGEST:g} at most in size, but reach "
+            f"{np.abs(array).max():.3g}: the training that made them has diverged."
+        )
     if like is not None and array.shape[1:] != np.shape(like)[1:]:
         raise ValueError(
             f"Features must be of one width, but got shapes {np.shape(like)} and {array.shape}."
         )
-    return array.astype(np.float64)
+    return array
 
 
-def check_whole(name, value, lowest, highest):
-    """Refuse what is no whole number of a range."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number, but got {value!r}.")
-    if not lowest <= value <= highest:
-        raise ValueError(
-            f"{name} must be {lowest} to {highest} with so many features, but got {value}."
-        )
+def check_subset(name, value, lowest, highest):
+    """Refuse what is no whole number of a range that the number of features sets."""
+    check_whole(name, value, lowest, highest, " with so many features")
 
 
 def distance_blocks(x, y):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .features import check_features, check_whole, distance_blocks, feature_pair
+from ..refusals import check_number
+from .features import check_features, check_subset, distance_blocks, feature_pair
 
 
 def precision_recall(real, generated, k=3):
@@ -123,8 +124,7 @@ def memorised_share(train, held_out, generated, quantile=0.01):
     train = check_features("training", train)
     held_out = check_features("held-out", held_out, train)
     generated = check_features("generated", generated, train)
-    if not 0 <= quantile <= 1:
-        raise ValueError(f"quantile must be 0 to 1, but got {quantile!r}.")
+    check_number("quantile", quantile, 0, 1)
     near = np.quantile(_nearest(held_out, train), quantile)
     return float((_nearest(generated, train) <= near).mean())
 
@@ -135,7 +135,7 @@ def _nearest(features, others):
 
 def _radii(features, k):
     """Return each feature's distance to its k-th neighbour; its own 0 comes first."""
-    check_whole("k", k, 1, len(features) - 1)
+    check_subset("k", k, 1, len(features) - 1)
     blocks = distance_blocks(features, features)
     # Copies: a view of one column would keep its whole block in memory.
     radii = [np.partition(block, k, axis=1)[:, k].copy() for _, block in blocks]

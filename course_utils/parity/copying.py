@@ -44,10 +44,20 @@ def copy_weights(source, target):
 
 
 def largest_difference(torch_module, keras_model):
-    """Largest absolute difference of any trainable parameter between the twins."""
-    differences = [
-        slot.to_keras(to_numpy(slot.torch_tensor)) - to_numpy(slot.keras_variable)
-        for slot in pair(*sort(torch_module, keras_model))
-        if slot.trainable
-    ]
-    return max(float(np.abs(difference).max()) for difference in differences)
+    """Largest absolute difference of any trainable parameter between the twins.
+
+    Raises
+    ------
+    ValueError
+        If a parameter holds NaN or infinity, or there are no parameters to compare.
+    """
+    largest = []
+    for slot in pair(*sort(torch_module, keras_model)):
+        if slot.trainable:
+            pair_ = slot.to_keras(to_numpy(slot.torch_tensor)), to_numpy(slot.keras_variable)
+            if not all(np.isfinite(array).all() for array in pair_):
+                raise ValueError(f"{slot.name} holds NaN or infinity in one of the twins.")
+            largest.append(float(np.abs(pair_[0] - pair_[1]).max()))
+    if not largest:
+        raise ValueError("The twins have no trainable parameters to compare.")
+    return max(largest)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import to_numpy
+from ..refusals import check_number
+from .errors import PairingError
 from .pairing import check_settings, pair, sort, torch_layers
 from .parting import values_of_a_channel, watching, where_they_part
 from .statistics import compare_statistics, running_statistics
@@ -107,7 +109,11 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     torch_module, keras_model = sort(torch_module, keras_model)
     slots = pair(torch_module, keras_model)
     check_settings(torch_module, keras_model)
-    inputs = [to_numpy(array) for array in _as_list(inputs)]
+    if not slots:
+        raise PairingError("The twins have no weights, so there is no gradient to compare.")
+    check_number("atol", atol, 0, np.inf)  # Infinity: do not compare these.
+    check_number("rtol", rtol, 0, np.inf)
+    inputs = [_check_input(array) for array in _as_list(inputs)]
     for attempt in range(ATTEMPTS):
         moved = _moved(inputs, attempt)
         with watching(torch_module, keras_model) as seen:
@@ -122,6 +128,17 @@ def assert_twins(torch_module, keras_model, inputs, atol=1e-5, rtol=1e-4, traini
     raise _mismatch(
         f"The gradient of {name} differs by {gradient:.3g} of its size, above {rtol:g}."
     )
+
+
+def _check_input(array):
+    """Return an input as an array; refuse what no model can take."""
+    array = to_numpy(array)
+    if array.dtype.kind not in "biuf" or not array.size:
+        raise ValueError(
+            "inputs must be numbers, one example or more, but got "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    return array
 
 
 def _moved(inputs, attempt):
@@ -221,7 +238,7 @@ def _run_torch(module, slots, inputs, training):
             tensors.append(tensor.to(parameter.device))
     module.train(training)
     with WatchedLayers(torch_layers(module)) as watched:
-        outputs = _as_list(module(*tensors))
+        outputs = _as_list(_called(module, tensors, inputs))
     arrays = [to_numpy(output) for output in outputs]
     arrays = [array.transpose(0, 2, 3, 1) if array.ndim == 4 else array for array in arrays]
     loss = 0
@@ -243,6 +260,17 @@ def _run_torch(module, slots, inputs, training):
     return Run(arrays, found, statistics), watched.sums_of_sizes()
 
 
+def _called(model, tensors, inputs, **options):
+    """Call a model; say in one error which inputs it does not take."""
+    try:
+        return model(*tensors, **options)
+    except (TypeError, ValueError, RuntimeError, IndexError) as error:
+        shapes = ", ".join(f"{array.dtype} of shape {array.shape}" for array in inputs)
+        raise ValueError(
+            f"{type(model).__name__} does not take inputs of {shapes}: {error}"
+        ) from error
+
+
 def _run_keras(model, slots, inputs, training):
     import tensorflow as tf
 
@@ -255,7 +283,8 @@ def _run_keras(model, slots, inputs, training):
     sources = [slot.keras_variable.value for slot in compared] + floats
     with tf.GradientTape() as tape:
         tape.watch(floats)
-        outputs = _as_list(model(tensors[0] if len(tensors) == 1 else tensors, training=training))
+        given = tensors[0] if len(tensors) == 1 else tensors
+        outputs = _as_list(_called(model, [given], inputs, training=training))
         loss = tf.add_n(
             [tf.reduce_sum(y * _weighting(tuple(y.shape), y.dtype.as_numpy_dtype)) for y in outputs]
         )

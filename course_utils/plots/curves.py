@@ -4,7 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ..arrays import to_numpy
-from .figures import COLOURS, closes_what_fails, show_figure, title_colour
+from ..refusals import check_description, check_named, check_number, check_texts
+from .figures import COLOURS, check_histories, closes_what_fails, show_figure, title_colour
+
+LARGEST = 1e100  # Matplotlib's margins overflow near the end of float64.
 
 
 def _smooth(values, window):
@@ -31,6 +34,13 @@ def show_losses(histories, description, references=None, keys=("d_loss", "g_loss
     keys : sequence of str, optional
         Which recorded values to draw.
     """
+    check_histories(histories)
+    check_description(description)
+    keys = check_texts("keys", keys)
+    if references is not None and references != {}:
+        check_named("references", references, "number")
+    for key, reference in (references or {}).items():
+        check_number(f"references[{key!r}]", reference)
     figure, axes = plt.subplots(
         1, len(keys), figsize=(4.6 * len(keys), 3), squeeze=False, layout="constrained"
     )
@@ -58,7 +68,11 @@ def _draw_curve(axis, history, key, label, colour, style="-"):
         raise ValueError(
             f"The history holds no {key!r}, only: {', '.join(history.values) or 'nothing'}."
         )
-    values = history.values[key]
+    values = np.asarray(history.values[key], float)
+    if not values.size or not np.isfinite(values).all():
+        raise ValueError(
+            f"The values of {key!r} in the history of {label!r} are none or not finite."
+        )
     axis.plot(values, color=colour, alpha=0.2, lw=0.7)
     window = max(1, len(values) // 30)
     axis.plot(_smooth(values, window), style, color=colour, lw=1.8, label=label)
@@ -77,6 +91,9 @@ def show_telemetry(histories, description, keys=("D(x)", "D(G(z))")):
     keys : pair of str, optional
         The recorded mean of D on real pictures and on generated ones.
     """
+    check_histories(histories)
+    check_description(description)
+    keys = check_texts("keys", keys, 2)
     figure, axes = plt.subplots(
         1,
         len(histories),
@@ -88,6 +105,12 @@ def show_telemetry(histories, description, keys=("D(x)", "D(G(z))")):
     for axis, (title, history) in zip(axes[0], histories.items(), strict=True):
         for key, colour in zip(keys, (COLOURS["real"], COLOURS["generated"]), strict=True):
             _draw_curve(axis, history, key, key, colour)
+            lowest, highest = min(history.values[key]), max(history.values[key])
+            if lowest < 0 or highest > 1:
+                raise ValueError(
+                    f"show_telemetry draws probabilities, but {key!r} goes from {lowest:.3g} to "
+                    f"{highest:.3g}. Record a sigmoid of D's output, or use show_losses."
+                )
         axis.axhline(0.5, color="0.3", ls="--", lw=1)
         axis.set(xlabel="step", ylim=(0, 1))
         axis.set_title(title, color=title_colour(title))
@@ -110,13 +133,30 @@ def show_densities(x, curves, description, title="", ylim=None):
     description : str
         What the figure shows, in words.
     """
+    check_description(description)
+    check_named("curves", curves, "array")
+    x = _check_curve("x", x)
+    curves = {label: _check_curve(f"curves[{label!r}]", y, len(x)) for label, y in curves.items()}
     figure, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
-    x = to_numpy(x)
     for label, values in curves.items():
-        values, colour = to_numpy(values), title_colour(label)
+        colour = title_colour(label)
         axis.plot(x, values, color=colour, label=label, lw=1.8)
         if label.startswith(("real", "generated")):
             axis.fill_between(x, values, color=colour, alpha=0.2, lw=0)
     axis.set(title=title, xlabel="x", ylim=ylim)
     axis.legend(frameon=False)
     show_figure(figure, description)
+
+
+def _check_curve(name, values, count=None):
+    """Return finite numbers of shape (n,), or say in one error what is wrong."""
+    array = to_numpy(values)
+    if array.ndim != 1 or array.dtype.kind not in "iuf" or not array.size:
+        raise ValueError(
+            f"{name} must be numbers of shape (n,), but got {array.dtype} of shape {array.shape}."
+        )
+    if count is not None and len(array) != count:
+        raise ValueError(f"{name} must have {count} values, as x has, but got {len(array)}.")
+    if not np.isfinite(array).all() or np.abs(array.astype(float)).max() > LARGEST:
+        raise ValueError(f"{name} must be finite and {LARGEST:g} at most in size.")
+    return array

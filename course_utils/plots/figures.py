@@ -6,6 +6,9 @@ from base64 import b64encode
 
 import matplotlib.pyplot as plt
 from IPython.display import display
+from matplotlib.figure import Figure
+
+from ..refusals import check_description, check_kind, check_named
 
 COLOURS = {
     "PyTorch": "#D55E00",
@@ -59,6 +62,8 @@ def figure_png(figure, density=1):
 
     ``density`` is how many pixels stand for one of the figure's own.
     """
+    if not isinstance(figure, Figure):
+        raise ValueError(f"Expected a Matplotlib figure, but got {type(figure).__name__}.")
     buffer = io.BytesIO()
     try:
         figure.savefig(
@@ -80,11 +85,18 @@ def bundle(png, description):
     The description stands twice: as text, for a reader without pictures, and as the picture's
     ``alt``, for a screen reader.
     """
-    if not description or not description.strip():
-        raise ValueError("A figure needs a description: say in a sentence what it shows.")
+    check_description(description)
     text = " ".join(description.split())
     data = {"image/png": b64encode(png).decode(), "text/plain": text}
     return data, {"image/png": {"alt": text}}
+
+
+def check_histories(histories):
+    """Refuse what is no dict of titles to histories."""
+    check_named("histories", histories, "History")
+    for title, history in histories.items():
+        what = "what train(...) returned"
+        check_kind(f"histories[{title!r}]", history, ("values", "snapshots"), what)
 
 
 def title_colour(title):

@@ -3,6 +3,9 @@
 import numpy as np
 
 from ..arrays import to_numpy
+from ..refusals import check_whole
+
+MOST_COLUMNS = 1000
 
 
 def as_images(samples, layout=None):
@@ -27,16 +30,21 @@ def as_images(samples, layout=None):
         Shape, range or finiteness that no picture has.
     """
     array = to_numpy(samples)
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"samples must be uint8 or float, but got {array.dtype}.")
+    if array.dtype.kind != "f" and array.dtype != np.uint8:
+        raise ValueError(
+            f"samples must be uint8 or float, but got {array.dtype}. Scale them to [-1, 1], or "
+            "pass uint8 pictures of 0 to 255."
+        )
     if array.ndim == 3 and (array.shape[2] in (1, 3) or array.shape[0] == 3):
         raise ValueError(
             f"Shape {array.shape} may be one picture or several grey ones: pass x[None] for one "
             "picture, x[..., None] for grey ones."
         )
+    if layout not in (None, "NCHW", "NHWC"):
+        raise ValueError(f"layout must be 'NCHW' or 'NHWC', but got {layout!r}.")
     if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or len(array) == 0:
+        array, layout = array[..., None], "NHWC"
+    if array.ndim != 4 or 0 in array.shape:
         raise ValueError(
             "samples must be a batch of pictures, (N, C, H, W) or (N, H, W, C), "
             f"but the shape is {array.shape}."
@@ -44,11 +52,14 @@ def as_images(samples, layout=None):
     first, last = array.shape[1] in (1, 3), array.shape[3] in (1, 3)
     if layout is None:
         if first == last:
-            problem = "fits both layouts" if first else "has no axis of 1 or 3 channels"
-            raise ValueError(f"Shape {array.shape} {problem}: pass layout='NCHW' or 'NHWC'.")
+            if not first:
+                raise ValueError(f"Shape {array.shape} has no axis of 1 or 3 channels.")
+            raise ValueError(
+                f"Shape {array.shape} fits both layouts: pass layout='NCHW' or 'NHWC'."
+            )
         layout = "NCHW" if first else "NHWC"
-    if layout not in ("NCHW", "NHWC"):
-        raise ValueError(f"layout must be 'NCHW' or 'NHWC', but got {layout!r}.")
+    if not (first if layout == "NCHW" else last):
+        raise ValueError(f"Shape {array.shape} is not {layout} with 1 or 3 channels.")
     if layout == "NCHW":
         array = array.transpose(0, 2, 3, 1)
     if array.dtype == np.uint8:
@@ -70,7 +81,13 @@ def tile(samples, columns=8, layout=None):
     -------
     numpy.ndarray
         float32 in [0, 1] of shape (height, width, channels), one pixel of white between samples.
+
+    Raises
+    ------
+    ValueError
+        As :func:`as_images`, or if ``columns`` is no whole number from 1 to 1000.
     """
+    check_whole("columns", columns, 1, MOST_COLUMNS)
     images = as_images(samples, layout)
     count, height, width, channels = images.shape
     rows = -(-count // columns)

@@ -5,7 +5,8 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .figures import show_picture, title_colour
+from ..refusals import check_description, check_number, check_whole
+from .figures import check_histories, show_picture, title_colour
 from .pictures import tile
 
 
@@ -28,6 +29,10 @@ def show_replay(histories, description, columns=8, frame_seconds=0.5, scale=2):
     scale : int, optional
         Screen pixels for a picture's pixel.
     """
+    check_histories(histories)
+    check_description(description)
+    check_number("frame_seconds", frame_seconds, 0.01, 60)
+    check_whole("scale", scale, 1, 32)
     runs = list(histories.items())
     steps = runs[0][1].snapshot_steps
     if not steps or any(history.snapshot_steps != steps for _, history in runs):

@@ -3,8 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .figures import bare, closes_what_fails, show_figure, title_colour
-from .pictures import tile
+from ..refusals import check_description, check_named, check_number, check_texts, check_whole
+from .figures import bare, check_histories, closes_what_fails, show_figure, title_colour
+from .pictures import MOST_COLUMNS, tile
 
 
 @closes_what_fails
@@ -27,7 +28,10 @@ def show_samples(samples, description, columns=8, layout=None, row_titles=None, 
     scale : float, optional
         Enlarges or shrinks the figure.
     """
+    check_description(description)
+    check_number("scale", scale, 0.1, 10)
     named = samples if isinstance(samples, dict) else {"": samples}
+    check_named("samples", named, "batch")
     pages = {title: tile(batch, columns, layout) for title, batch in named.items()}
     aspect = max(page.shape[0] / page.shape[1] for page in pages.values())
     width = scale * min(4.2, 11 / len(pages))
@@ -42,7 +46,9 @@ def show_samples(samples, description, columns=8, layout=None, row_titles=None, 
         axis.imshow(page.squeeze(), vmin=0, vmax=1, interpolation="nearest")
         axis.set_title(title, color=title_colour(title), fontsize=11)
         bare(axis)
-    if row_titles:
+    if row_titles is not None:
+        rows = -(-len(next(iter(named.values()))) // columns)
+        row_titles = check_texts("row_titles", row_titles, rows)
         pitch = pages[next(iter(pages))].shape[0] / len(row_titles)
         axes[0, 0].set_yticks([(row + 0.5) * pitch for row in range(len(row_titles))], row_titles)
     show_figure(figure, description)
@@ -63,6 +69,13 @@ def show_strip(histories, description, moments=5, count=8, columns=4):
     count, columns : int, optional
         Pictures shown of each snapshot, and in a row.
     """
+    check_histories(histories)
+    check_description(description)
+    check_whole("moments", moments, 1, 100)
+    check_whole("count", count, 1)
+    check_whole("columns", columns, 1, MOST_COLUMNS)
+    if not all(history.snapshots for history in histories.values()):
+        raise ValueError("show_strip needs snapshots of each run: pass snapshot= to train.")
     rows = len(histories)
     figure, axes = plt.subplots(
         rows,

@@ -1,12 +1,14 @@
 """Checkpoints: one safetensors file, written whole or not at all, read whole or not at all."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..refusals import check_kind, check_named
 from . import states
 from .history import History, NonFiniteError
 
@@ -23,10 +25,24 @@ class CheckpointError(OSError):
 
 def checkpoint_path(path):
     """Return the path of a checkpoint; refuse a name that does not say its format."""
-    path = Path(path).expanduser()
+    path = _as_path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"A checkpoint's name must end in .safetensors, but got {path.name!r}.")
     return path
+
+
+def _as_path(path):
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"path must be the path of a checkpoint, but got {path!r}.")
+    return Path(path).expanduser()
+
+
+def check_state(state):
+    """Refuse what is no dict of names to objects; a slash parts the names in the file."""
+    check_named("state", state, "object")
+    for name in state:
+        if "/" in name:
+            raise ValueError(f"A name in state must hold no slash, but got {name!r}.")
 
 
 def save_checkpoint(path, state, history=None):
@@ -53,6 +69,7 @@ def save_checkpoint(path, state, history=None):
         If something in ``state`` cannot be saved; names it.
     """
     path = checkpoint_path(path)
+    check_state(state)
     arrays, settings = {}, {"steps": 0, "state": {}}
     for name, thing in state.items():
         captured, settings["state"][name] = states.capture(name, thing)
@@ -65,14 +82,16 @@ def save_checkpoint(path, state, history=None):
                 )
             arrays[f"state/{name}/{key}"] = array
     if history is not None:
+        check_kind("history", history, ("values", "snapshots"), "what train(...) returned")
         settings |= {
             "steps": history.steps,
             "snapshot_steps": list(map(int, history.snapshot_steps)),
             "values": list(history.values),  # The file holds arrays in an order of its own.
         }
-        arrays |= {f"values/{key}": np.array(v, np.float64) for key, v in history.values.items()}
+        arrays |= {f"values/{key}": _floats(key, v) for key, v in history.values.items()}
         for index, snapshot in enumerate(history.snapshots):
             arrays[f"snapshots/{index}"] = np.array(snapshot, order="C")
+        _refuse_what_cannot_be_read(path, arrays, settings, history)
     metadata = {"format": FORMAT, "settings": json.dumps(settings)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +102,27 @@ def save_checkpoint(path, state, history=None):
             "history is in the exception's `history`.",
             history,
         ) from error
+
+
+def _floats(key, values):
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"The history's values of {key!r} must be numbers ({error}).") from None
+
+
+def _refuse_what_cannot_be_read(path, arrays, settings, history):
+    """Refuse a history that :func:`load_checkpoint` would: the file would be lost."""
+    for key, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"The history's {key} must be numbers, but is {array.dtype}.")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NonFiniteError(
+                f"The history holds values that are not finite ({key}); {path.name} stays as it "
+                "was.",
+                history,
+            )
+    _history(path, arrays, settings)
 
 
 def load_checkpoint(path, state):
@@ -110,7 +150,8 @@ def load_checkpoint(path, state):
         If it is of another version, a name, a shape or an optimiser does not fit, an array holds
         NaN, or the history is broken.
     """
-    path = Path(path).expanduser()
+    path = _as_path(path)
+    check_state(state)
     arrays, settings = _read(path)
     history = _history(path, arrays, settings)
     for name in state:

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..arrays import to_numpy
+from ..refusals import check_callable, check_whole
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .history import History, NonFiniteError
 from .interrupts import Interrupts
@@ -74,12 +75,14 @@ def train(
     OSError
         If the checkpoint cannot be read.
     """
-    if not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise ValueError(f"steps must be a whole number from 1, but got {steps!r}.")
-    if snapshot is not None and moments < 2:
-        raise ValueError(
-            f"moments must be at least 2, the first and the last, but got {moments!r}."
-        )
+    check_callable("step", step)
+    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
+        raise ValueError(f"batches must be a stream of batches, but got {batches!r}.")
+    check_whole("steps", steps, 1)
+    if snapshot is not None:
+        check_callable("snapshot", snapshot)
+        check_whole("moments", moments, 2, why=", the first and the last")
+    check_whole("checkpoint_every", checkpoint_every, 1)
     if (checkpoint is None) != (state is None):
         raise ValueError("checkpoint= and state= belong together: where to save, and what.")
     history = History()
@@ -187,7 +190,7 @@ def _append(history, record, name):
             f"{{'d_loss': d_loss, 'g_loss': g_loss}}, but returned {type(record).__name__}."
         )
     # float() waits for the accelerator; so does everyone who wants to stop at the first NaN.
-    scalars = {key: float(to_numpy(value).item()) for key, value in record.items()}
+    scalars = {key: _scalar(key, value) for key, value in record.items()}
     for key, value in scalars.items():
         if not math.isfinite(value):
             history.stopped = f"{key} became {value} at step {history.steps + 1}"
@@ -200,6 +203,16 @@ def _append(history, record, name):
     for key, value in scalars.items():
         history.values.setdefault(key, []).append(value)
     history.steps += 1
+
+
+def _scalar(key, value):
+    array = to_numpy(value)
+    if not isinstance(key, str) or array.size != 1 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            "The step function must return a dict of scalars, but "
+            f"{key!r} is {array.dtype} of shape {array.shape}."
+        )
+    return float(array.item())
 
 
 def _postfix(history):

@@ -2,6 +2,8 @@
 
 import functools
 
+from ..refusals import check_callable, check_whole
+
 
 class Stream:
     """Batches of a generator function, counted; made by :func:`resumable`.
@@ -15,7 +17,16 @@ class Stream:
 
     def __init__(self, make):
         self._make = make
-        self._batches, self._position = make(), 0
+        self._start()
+
+    def _start(self):
+        batches = self._make()
+        if not hasattr(batches, "__iter__"):
+            raise ValueError(
+                "resumable needs a function that yields batches, but it returned "
+                f"{type(batches).__name__}."
+            )
+        self._batches, self._position = iter(batches), 0
 
     def __iter__(self):
         return self
@@ -32,8 +43,9 @@ class Stream:
 
     @position.setter
     def position(self, position):
+        check_whole("position", position, 0)
         if position < self._position:
-            self._batches, self._position = self._make(), 0
+            self._start()
         while self._position < position:
             try:
                 next(self)
@@ -61,6 +73,7 @@ def resumable(function):
     callable
         Takes the same arguments and returns a :class:`Stream`.
     """
+    check_callable("function", function)
 
     @functools.wraps(function)
     def make_stream(*arguments, **options):
