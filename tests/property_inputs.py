@@ -53,7 +53,7 @@ def features(draw, width):
         return draw(wild_arrays())
     shape = draw(st.tuples(st.integers(1, 8), width))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    size = draw(st.sampled_from([0.0, 1e-300, 1e-12, 1.0, 1e6, 1e30, 1e31]))
+    size = draw(st.sampled_from([0.0, 1e-300, 1e-12, 1.0, 1e6, 2e19, 1e21]))
     kind = draw(st.sampled_from(["float32", "float64"]))
     return np.clip(rng.normal(size=shape) * size, -3e38, 3e38).astype(kind)
 

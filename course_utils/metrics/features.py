@@ -5,8 +5,8 @@ import numpy as np
 from ..arrays import to_numpy
 from ..refusals import check_whole
 
-# Scores raise features to the sixth power, and no network that works has features of this size.
-LARGEST = 1e30
+# The kernel distance squares sixth powers of features; none of a network that works is so large.
+LARGEST = 1e20
 BLOCK = 2**25  # Distances at a time: 256 MiB.
 
 
