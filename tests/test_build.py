@@ -129,6 +129,14 @@ def test_widgets_and_output_metadata_are_removed_and_pictures_kept():
     assert output.metadata == {}
 
 
+def test_a_live_picture_is_removed_moving_or_still():
+    widget = {build.WIDGET_VIEW.replace("/", "_", 1): {"model_id": "random"}}
+    for data in (widget, {"image_png": "abc"}, {"text_html": ""}):
+        shown = displayed(**data)
+        shown.metadata[build.LIVE] = True
+        assert normalised(shown, stream("trained\n"))[0].text == "trained\n"
+
+
 def test_what_a_picture_shows_in_words_is_kept():
     shown = displayed(image_png="abc", text_plain="A line.")
     shown.metadata["image/png"]["alt"] = "A line."

@@ -13,6 +13,7 @@ from ..arrays import to_numpy
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .history import History, NonFiniteError
 from .interrupts import Interrupts
+from .live import live_picture
 
 # How many steps each step function has taken, and so the networks that it trains.
 _taken = weakref.WeakKeyDictionary()
@@ -28,6 +29,7 @@ def train(
     checkpoint=None,
     state=None,
     checkpoint_every=500,
+    picture=None,
 ):
     """Call a step function on batch after batch, with a progress bar and a history.
 
@@ -58,6 +60,14 @@ def train(
         optimisers, ``tf.Variable`` and ``tf.random.Generator``.
     checkpoint_every : int, optional
         Steps between two checkpoints.
+    picture : callable or False, optional
+        In a notebook a picture above the bar moves while the training runs, at most twice a second
+        and for less than 3 % of the time: the recorded values, and the last snapshot if it holds
+        pictures or points in a plane. ``picture()`` returns samples that are drawn anew each time
+        instead. It is called at moments that the clock decides, so it must not change what is
+        trained, and takes no random number from a generator that the training uses. False shows
+        no picture; nor is there one in a terminal, in nbval and where the environment variable
+        ``COURSE_LIVE`` is 0.
 
     Returns
     -------
@@ -82,6 +92,11 @@ def train(
         )
     if (checkpoint is None) != (state is None):
         raise ValueError("checkpoint= and state= belong together: where to save, and what.")
+    if not (picture is None or isinstance(picture, bool) or callable(picture)):
+        raise ValueError(
+            "picture must be a function that returns samples, or False for no live picture, but "
+            f"got {picture!r}."
+        )
     history = History()
     if checkpoint is not None and checkpoint_path(checkpoint).exists():
         history = load_checkpoint(checkpoint, state)
@@ -96,6 +111,7 @@ def train(
             history.snapshots.append(np.array(to_numpy(snapshot())))  # A copy.
             history.snapshot_steps.append(history.steps)
 
+    live = live_picture(history, steps, name, picture)  # Above the bar, so it comes first.
     bar = tqdm(
         total=before + steps,
         initial=before + history.steps,
@@ -107,7 +123,7 @@ def train(
     )
     saved = history.steps
     stream = iter(batches)
-    with Interrupts() as interrupts, bar:
+    with Interrupts() as interrupts, live, bar:
         take_snapshot()
         while history.steps < steps and not interrupts.came:
             try:
@@ -117,6 +133,7 @@ def train(
             _append(history, _call(step, batch), name)
             _remember(step, before + history.steps)
             take_snapshot()
+            live.update()
             if bar.update():  # True when the bar is due to be drawn again.
                 bar.set_postfix_str(_postfix(history), refresh=False)
             if checkpoint is not None and history.steps % checkpoint_every == 0:
