@@ -79,7 +79,7 @@ def test_it_moves_at_most_twice_a_second_and_for_less_than_three_percent(step, c
     assert min(np.diff(screen.moments), default=1) >= 0.5 - 1e-9
     seconds = picture.pace.spent + clock.now - training  # With the last one.
     assert seconds < 0.03 * clock.now
-    possible = min(60 / max(0.5, step), 0.015 * 60 / max(costs))
+    possible = min(60 / max(0.5, step), 0.012 * 60 / max(costs))
     assert picture.drawings == len(screen.moments) >= 0.7 * possible - 1
 
 

@@ -13,8 +13,8 @@ from ..plots import bundle
 from .drawing import DENSITY, draw_training, encode, nothing, samples_page
 
 PAUSE = 0.5  # Seconds from one drawing to the next at least.
-SHARE = 0.025  # Of the time that drawing may take; what a slow moment adds keeps it under 3 %.
-FIRST_COST = 0.01  # Seconds, a guess: the first drawing has none before it.
+SHARE = 0.02  # Of the time that drawing may take: a slow moment still keeps it under 3 %.
+FIRST_COST = 0.02  # Seconds, a guess: the first drawing has none before it.
 VIEW = "application/vnd.jupyter.widget-view+json"
 LIVE = "live_picture"  # In the output's metadata: tools/build.py stores nothing of it.
 SWITCH = "COURSE_LIVE"
@@ -50,14 +50,21 @@ class Pace:
         return now - self._last >= PAUSE and planned <= SHARE * (now - self._start)
 
     @contextlib.contextmanager
-    def draws(self):
-        """Measure what a drawing costs."""
-        self._last = self._clock()
+    def spends(self):
+        """Count seconds that are not the training's."""
+        start = self._clock()
         try:
             yield
         finally:
-            self._cost = self._clock() - self._last
-            self.spent += self._cost
+            self.spent += self._clock() - start
+
+    @contextlib.contextmanager
+    def draws(self):
+        """Count a drawing's seconds; the next one is expected to cost as many."""
+        self._last, before = self._clock(), self.spent
+        with self.spends():
+            yield
+        self._cost = self.spent - before
 
 
 class Screen:
@@ -69,7 +76,6 @@ class Screen:
         self._description, self._size = description, None
         self._widget = ipywidgets.Image(format="jpeg", value=encode(nothing()))
         self._widget.layout.max_width = "100%"
-        self._widget.tooltip = description
         view = {VIEW: self._widget._repr_mimebundle_()[VIEW], "text/plain": description}
         self._handle = display(view, raw=True, metadata={LIVE: True}, display_id=True)
 
@@ -174,6 +180,6 @@ def live_picture(history, steps, name, picture=None):
     function = picture if callable(picture) else None
     live = LivePicture(history, steps, name, function)
     if picture is not False and is_watched():
-        with live._telling():
+        with live._telling(), live.pace.spends():
             live._screen = Screen(f"{name}: how the recorded values and the samples change.")
     return live
