@@ -35,6 +35,8 @@ def test_the_table_of_the_machine_gives_speed_and_ratio():
 def test_rows_of_loop_and_notebooks():
     row = benchmark.loop_line("PyTorch", [10.0, 20.0, 30.0], [11.0, 20.0, 36.0], MEASURED)
     assert row.split() == ["PyTorch", "20.00", "20.00", "1.100", "10.0"]
+    row = benchmark.picture_line(10.0, 19, 0.2)
+    assert row.split() == ["10.0", "19", "10.0", "2.00%"]
     row = benchmark.notebook_line("04_dcgan.ipynb", 120.0, 1.5, MEASURED)
     assert row.split() == ["04_dcgan.ipynb", "120", "1.50", "45.0"]
 
@@ -43,7 +45,9 @@ def test_an_unknown_part_is_refused(root):
     command = [sys.executable, "tools/benchmark.py", "speed"]
     child = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert child.returncode == 2
-    assert "unknown part 'speed'; choose from machine, setup, notebooks, loop" in child.stderr
+    assert (
+        "unknown part 'speed'; choose from machine, setup, notebooks, loop, picture" in child.stderr
+    )
 
 
 CURVE = {1: (200.0, 1, 0.1), 10: (20.0, 10, 0.8), 30: (5.0, 10, 0.9)}

@@ -35,10 +35,12 @@ def lab(tmp_path_factory):
     settings = {"JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
     settings |= {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
     settings |= {"JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces")}
+    # Its kernels would take it for nbval, and show no live picture.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"}
     server = subprocess.Popen(
         command,
         cwd=tmp_path / "notebooks",
-        env=os.environ | settings,
+        env=inherited | settings,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -263,3 +265,47 @@ def test_an_explorers_picture_has_its_natural_size_and_leaves_room_for_the_contr
     redrawn(page, picture, lambda: page.locator(".noUi-handle").press("End"))
     # Eleven inches would be 1,100 pixels, more than the window has.
     wait_for_picture(page, "600 < box.height && box.height <= 0.7 * window.innerHeight + 1")
+
+
+TRAINING = """
+import itertools
+import time
+
+from course_utils import train
+from course_utils.training import live
+
+live.SHARE = 1.0  # However slow the machine, it moves twice a second.
+numbers = itertools.count(1)
+
+def step(_):
+    time.sleep(0.01)
+    return {"d_loss": 1 / next(numbers), "g_loss": 1.0}
+
+history = train(step, itertools.repeat(None), 600, "PyTorch")
+"""
+
+
+@needs_a_browser
+def test_a_picture_moves_while_a_training_runs_and_stays_without_a_widget(lab):
+    folder, address = lab
+    cell = nbformat.v4.new_code_cell(TRAINING)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, folder / "trains.ipynb")
+    with open_in_browser(address.format("trains.ipynb")) as page:
+        page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        seen = [None]
+        for _ in range(3):  # The picture of nothing, and two that were drawn.
+            page.wait_for_function(
+                "seen => { const image = document.querySelector('.jp-OutputArea img');"
+                " return image && image.src.startsWith('blob:') && !seen.includes(image.src); }",
+                arg=seen,
+            )
+            seen.append(page.locator(".jp-OutputArea img").get_attribute("src"))
+        assert not page.evaluate(f"({FINISHED})()")
+        page.wait_for_function(FINISHED)
+        page.wait_for_selector(".jp-OutputArea img[src^='data:image/png']")
+        assert page.locator(".jp-OutputArea img").count() == 1
+        first, *rest = outputs_of(page)
+    assert sorted(first["data"]) == ["image/png", "text/plain"]
+    assert {output["output_type"] for output in rest} == {"stream"}

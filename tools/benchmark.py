@@ -3,6 +3,7 @@
 python tools/benchmark.py            # everything, about ten minutes
 python tools/benchmark.py machine    # this machine against the reference, a few seconds
 python tools/benchmark.py loop       # the training loop of chapter 04 against the bare step
+python tools/benchmark.py picture    # the share of a training that its live picture takes
 python tools/benchmark.py setup      # the set-up cell against the bare imports
 python tools/benchmark.py notebooks  # seconds and peak memory of each notebook
 
@@ -13,8 +14,10 @@ changes.
 """
 
 import argparse
+import ast
 import contextlib
 import io
+import json
 import statistics
 import subprocess
 import sys
@@ -137,6 +140,69 @@ def loop_line(name, bare, looped, measured):
     return f"{name:12}{statistics.median(bare):10.2f}{step:10.2f}{ratio:8.3f}{count:17.1f}"
 
 
+# Run in a kernel. All that the live picture does is measured from outside, its screen included.
+WATCHED = """
+import itertools
+import json
+import time
+
+import numpy as np
+from course_utils import train
+from course_utils.training import live
+
+spent, drawings = 0.0, 0
+
+def measured(owner, name):
+    method = getattr(owner, name)
+
+    def measure(self, *arguments):
+        global spent, drawings
+        start = time.perf_counter()
+        method(self, *arguments)
+        spent += time.perf_counter() - start
+        drawings = getattr(self, "drawings", drawings)
+
+    setattr(owner, name, measure)
+
+for owner, name in ((live.LivePicture, "update"), (live.LivePicture, "__exit__")):
+    measured(owner, name)
+measured(live.Screen, "__init__")
+left, right = np.ones((2, 256, 256), np.float32)
+samples = np.random.default_rng(0).uniform(-1, 1, (32, 28, 28, 1)).astype(np.float32)
+
+def step(_):
+    end = time.perf_counter() + 0.01
+    while time.perf_counter() < end:
+        left @ right
+    return {"d_loss": 1.4, "g_loss": 0.7, "D(x)": 0.5, "D(G(z))": 0.5}
+
+rows = []
+for steps in STEPS:
+    spent = 0.0
+    start = time.perf_counter()
+    train(lambda _: step(_), itertools.repeat(None), steps, picture=lambda: samples)
+    rows.append((time.perf_counter() - start, drawings, spent))
+json.dumps(rows)
+"""
+
+
+def benchmark_picture(seconds=(3, 10, 30)):
+    """Train in a kernel with steps of 10 ms, with curves, samples and all that shows them."""
+    code = WATCHED.replace("STEPS", str([100 * number for number in seconds]))
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(book, timeout=None, kernel_name="python3").execute()
+    (result,) = (o for o in book.cells[0].outputs if o.output_type == "execute_result")
+    print(f"\n{'seconds':>8}{'drawings':>10}{'ms each':>9}{'share':>8}")
+    for row in json.loads(ast.literal_eval(result.data["text/plain"])):
+        print(picture_line(*row))
+
+
+def picture_line(seconds, drawings, spent):
+    """Return a row of the live picture's table; the drawing at the end is one more."""
+    each = spent / (drawings + 1) * 1e3
+    return f"{seconds:8.1f}{drawings:10}{each:9.1f}{spent / seconds:8.2%}"
+
+
 def benchmark_setup(rounds=5):
     """Alternate fresh processes that import the libraries with and without the course's set-up."""
     seconds = {BARE: [], SETUP: []}
@@ -181,7 +247,7 @@ def notebook_line(name, seconds, peak, measured):
 def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ("machine", "setup", "notebooks", "loop")
+    parts = ("machine", "setup", "notebooks", "loop", "picture")
     parser.add_argument("parts", nargs="*", default=parts, metavar="part", help=", ".join(parts))
     chosen = parser.parse_args().parts
     if unknown := set(chosen) - set(parts):
@@ -194,6 +260,8 @@ def main():
         benchmark_notebooks(sorted(NOTEBOOKS.glob("*.ipynb")))
     if "loop" in chosen:
         benchmark_loop()
+    if "picture" in chosen:
+        benchmark_picture()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from private import forbidden
 from tqdm import tqdm
 
+from course_utils.training.live import LIVE, SWITCH
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # A line of tqdm: "train: 100%|█████| 3/3 [00:00<00:00, 900.00step/s]". A long one is cut, and then
 # has no closing bracket.
@@ -77,7 +79,7 @@ def execute(path, timeout=1800):
     with tqdm(total=count, desc=path.name, unit="cell", file=sys.stdout) as bar:
         client.on_cell_executed = lambda **_: bar.update()
         try:
-            client.execute()
+            client.execute(env=os.environ | {SWITCH: "0"})
         except CellExecutionError as error:
             raise BuildError(str(error)) from error
     normalise(notebook)
@@ -108,8 +110,7 @@ def normalise(notebook):
     notebook.nbformat, notebook.nbformat_minor = 4, 5  # JupyterLab converts what is older.
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        cell.metadata = nbformat.from_dict(_kept(cell))
         if cell.cell_type != "code":
             continue
         # Where the kernel cut what was printed depends on its clock. A line that was drawn again
@@ -119,8 +120,21 @@ def normalise(notebook):
         _refuse(cell, f"Cell {index}")
 
 
+def _kept(cell):
+    """Return what stays of a cell's metadata: its tags, and that a code cell is folded."""
+    kept = {"tags": cell.metadata.get("tags")} if cell.metadata.get("tags") else {}
+    if cell.cell_type == "code" and is_folded(cell):
+        kept["jupyter"] = {"source_hidden": True}
+    return kept
+
+
+def is_folded(cell):
+    """Whether JupyterLab shows only the first line of a cell's source."""
+    return cell.metadata.get("jupyter", {}).get("source_hidden") is True
+
+
 def _normalise_output(output):
-    """Return the output without widgets and progress bars; None if nothing remains.
+    """Return the output without widgets, progress bars, live pictures; None if nothing remains.
 
     Of its metadata only what a picture shows remains, for those who cannot see it.
     """
@@ -128,6 +142,8 @@ def _normalise_output(output):
         output.text = PROGRESS_BAR.sub("", output.text)
         return output if output.text.strip() else None
     if output.output_type in ("display_data", "execute_result"):
+        if output.metadata.get(LIVE):
+            return None
         output.data.pop(WIDGET_VIEW, None)
         alt = output.metadata.get("image/png", {}).get("alt")
         output.metadata = nbformat.from_dict({"image/png": {"alt": alt}} if alt else {})

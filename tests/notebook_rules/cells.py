@@ -3,6 +3,7 @@
 import ast
 
 IGNORE = "nbval-ignore-output"
+FOLDED = {"jupyter": {"source_hidden": True}}
 
 
 def code_cells(book):
