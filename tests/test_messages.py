@@ -114,6 +114,7 @@ TABLE = [
     (lambda: cu.train(lambda _: {"a": "b"}, [0], 1), "The step function must return a dict of"),
     (lambda: cu.train(lambda _: {"a": np.nan}, [0], 1), "training: a became nan at step 1."),
     (lambda: cu.train(len, [], 1), "training: the batches ended after 0 of 1 steps."),
+    (lambda: cu.train(len, [0], 1, picture=1), "picture must be a function that returns samples"),
     (lambda: cu.train(len, [], 1, state={}), "checkpoint= and state= belong together"),
     (lambda: cu.save_checkpoint("a.pt", {"a": NET}), "A checkpoint's name must end in"),
     (lambda: cu.save_checkpoint(1, {"a": NET}), "path must be the path of a checkpoint, but got 1"),

@@ -161,4 +161,4 @@ def reverse_kl(real_shares, shares):
         raise ValueError(
             f"Both need one share a class, the real ones above 0, but got {p} and {q}."
         )
-    return float(entropy(q, p))
+    return max(0.0, float(entropy(q, p)))  # Rounding may end below 0.
