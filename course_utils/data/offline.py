@@ -26,7 +26,7 @@ def load_digit_images(size, blurred=False):
     size : int
         Height and width of the result, in pixels.
     blurred : bool, optional
-        Enlarge the counts as if they were grey values instead, as earlier editions did.
+        Enlarge the counts as if they were grey values, instead of drawing strokes.
     """
     from sklearn.datasets import load_digits
 
