@@ -9,7 +9,7 @@ OFFLINE = ("digits", "street")
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 FINER = 8
 # Half would be the unbiased choice. Thin strokes break and loops open there: with .5, 43 of the
-# 1,797 digits fall apart and 35 % of the zeros are open; with .45 it is 17, and 23 %.
+# 1,797 digits fall apart and 35 % of the zeros are open; with .45 it is 17, and 22 %.
 THRESHOLD = 0.45
 
 
