@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from image_files import tiny
-from sklearn.datasets import load_digits
 
 from course_utils import ImageSet, load_images
 from course_utils.data.loading import DATA_SETS
@@ -64,16 +63,14 @@ def test_a_picture_is_shrunk_by_averages():
     np.testing.assert_allclose(small, 127.5, atol=3)
 
 
-def test_a_digit_is_the_original_enlarged_inside_a_margin():
-    bunch = load_digits()
-    for size, margin in ((28, 2), (16, 1), (64, 5)):
-        images = load_images("digits", size=size).images[..., 0]
-        for image, original in zip(images[:20], bunch.images[:20], strict=True):
-            grey = (original * 255 / 16).round().astype(np.uint8)
-            inner = image[margin:-margin, margin:-margin]
-            assert np.array_equal(inner, resize(grey, size - 2 * margin))
-            assert image.sum(dtype=int) == inner.sum(dtype=int)
-        assert np.array_equal(load_images("digits").labels, bunch.target)
+@pytest.mark.parametrize("name", OFFLINE)
+def test_both_drawings_are_of_the_same_digits(name):
+    strokes, blurred = load_images(name), load_images(f"{name}-blurred")
+    assert np.array_equal(strokes.labels, blurred.labels)
+    assert (strokes.name, strokes.class_names) == (blurred.name, blurred.class_names)
+    assert not np.array_equal(strokes.images, blurred.images)
+    difference = np.abs(strokes.images.astype(float) - blurred.images).mean()
+    assert difference < 20  # Of 255: the same digits on the same walls.
 
 
 def test_digits_are_bright_on_black_and_touch_no_edge():

@@ -39,7 +39,7 @@ def from_notebook(notebook, stop):
     learned, _ = load_mnist()
     load_images = course_utils.load_images
     course_utils.load_images = lambda name="digits", **options: (
-        learned if name == "digits" else load_images(name, **options)
+        learned if name in ("digits", "digits-blurred") else load_images(name, **options)
     )
     shell = InteractiveShell.instance()
     for cell in nbformat.read(notebook, as_version=4).cells:

@@ -16,7 +16,7 @@ class ImageSet:
     Attributes
     ----------
     name : str
-        The name it was loaded by.
+        What the pictures show: the name of the data set.
     images : numpy.ndarray
         uint8 of shape (N, height, width, channels), 0 to 255; channels is 1 or 3.
     labels : numpy.ndarray
