@@ -5,7 +5,7 @@ import io
 
 import nbformat
 from build import METADATA
-from notebook_rules import IGNORE
+from notebook_rules import FOLDED, IGNORE
 from PIL import Image
 
 v4 = nbformat.v4
@@ -87,7 +87,14 @@ BREACHES = [
     ("no_tags_but_ignore", 3, {"source": "# PYTEST_VALIDATE_IGNORE_OUTPUT\nprint(1)"}),
     ("no_tags_but_ignore", 3, {"metadata": {"collapsed": True}}),
     ("no_tags_but_ignore", 3, {"metadata": {"jupyter": {"outputs_hidden": True}}}),
+    ("no_tags_but_ignore", 3, {"metadata": {"jupyter": {"source_hidden": False}}}),
+    ("no_tags_but_ignore", 3, {"metadata": FOLDED | {"collapsed": True}}),
+    ("no_tags_but_ignore", 0, {"metadata": FOLDED}),
     ("no_tags_but_ignore", 3, {"cell_type": "raw"}),
+    *(
+        ("folded_cells_say_what_they_do", 3, {"metadata": FOLDED, "source": f"{first}{CHECK}"})
+        for first in ("", "#\n", "#!\n", "\n# Check it.\n", "# noqa\n", '"""Check it."""\n')
+    ),
     ("ignored_cells_are_checked", 3, {"outputs": []}),
     ("ignored_cells_are_checked", 3, {"metadata": {"tags": [IGNORE]}}),
     ("ignored_cells_are_checked", 7, {"metadata": {"tags": [IGNORE]}}),

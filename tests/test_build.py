@@ -51,7 +51,7 @@ def normalised(*outputs, **metadata):
 # --- normalise -----------------------------------------------------------------------------------
 
 
-def test_only_tags_remain_of_the_metadata():
+def test_only_tags_and_folding_remain_of_the_metadata():
     book = notebook("1", "2", widgets={"state": {"huge": 1}}, authors=["someone"])
     book.metadata["kernelspec"] = {"name": "my-env", "display_name": "My environment"}
     book.cells[1].metadata = {"tags": ["nbval-ignore-output"], "execution": {"started": "now"}}
@@ -62,6 +62,25 @@ def test_only_tags_remain_of_the_metadata():
     assert book.cells[1].metadata == {"tags": ["nbval-ignore-output"]}
     assert book.cells[2].metadata == {}
     assert [cell.id for cell in book.cells] == ["cell-000", "cell-001", "cell-002"]
+    nbformat.validate(book)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kept"),
+    [
+        ({"source_hidden": True}, {"jupyter": {"source_hidden": True}}),
+        ({"source_hidden": True, "outputs_hidden": True}, {"jupyter": {"source_hidden": True}}),
+        ({"source_hidden": False}, {}),
+        ({"source_hidden": "true"}, {}),
+        ({"outputs_hidden": True}, {}),
+    ],
+)
+def test_a_code_cell_stays_folded_and_a_markdown_cell_does_not(metadata, kept):
+    book = notebook("# Draw it.\n1")
+    for cell in book.cells:
+        cell.metadata = nbformat.from_dict({"jupyter": metadata, "collapsed": True})
+    normalise(book)
+    assert [cell.metadata for cell in book.cells] == [{}, kept]
     nbformat.validate(book)
 
 

@@ -62,7 +62,7 @@ def test_a_row_says_what_its_notebook_says(title, link, minutes):
     words = re.sub(r"\bthe\b|[^a-z0-9]", "", title.lower())
     assert words == Path(link).stem.replace("_", "")
     first = nbformat.read(ROOT / link, as_version=4).cells[0].source
-    assert re.search(rf"\bAbout {minutes} minutes? on two CPU cores\b", first)
+    assert re.search(rf"\bAbout {minutes} minutes? (to run )?on two CPU cores\b", first)
 
 
 def test_the_reference_of_the_minutes_is_named():

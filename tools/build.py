@@ -108,8 +108,7 @@ def normalise(notebook):
     notebook.nbformat, notebook.nbformat_minor = 4, 5  # JupyterLab converts what is older.
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        cell.metadata = nbformat.from_dict(_kept(cell))
         if cell.cell_type != "code":
             continue
         # Where the kernel cut what was printed depends on its clock. A line that was drawn again
@@ -117,6 +116,14 @@ def normalise(notebook):
         cell, _ = CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, index)
         cell.outputs = [output for output in map(_normalise_output, cell.outputs) if output]
         _refuse(cell, f"Cell {index}")
+
+
+def _kept(cell):
+    """Return what stays of a cell's metadata: its tags, and that a code cell is folded."""
+    kept = {"tags": cell.metadata.get("tags")} if cell.metadata.get("tags") else {}
+    if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("source_hidden") is True:
+        kept["jupyter"] = {"source_hidden": True}
+    return kept
 
 
 def _normalise_output(output):

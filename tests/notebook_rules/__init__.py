@@ -1,12 +1,13 @@
 """What a notebook must keep so that `pytest --nbval` means something, and a reader finds his way.
 
 Each rule takes a notebook and yields the breaches it finds, in words. `frame` looks at the
-notebook as a reader does, `plain` at its code, `printed` at the lines of its checks, and `checked`
-at what each ignored cell is held to, with the data flow of `flow`.
+notebook as a reader does, `folded` at what it hides from him, `plain` at its code, `printed` at
+the lines of its checks, and `checked` at what each ignored cell is held to, with the data flow of
+`flow`.
 """
 
-from notebook_rules import checked, frame, plain, printed
-from notebook_rules.cells import IGNORE, code_cells, tags
+from notebook_rules import checked, folded, frame, plain, printed
+from notebook_rules.cells import FOLDED, IGNORE, code_cells, tags
 
 # The chapters, in order. A chapter that is deleted or added changes this list, or fails.
 CHAPTERS = (
@@ -23,6 +24,6 @@ CHAPTERS = (
     "10_stable_training",
     "11_debugging_clinic",
 )
-RULES = (*frame.RULES, *plain.RULES, *printed.RULES, *checked.RULES)
+RULES = (*frame.RULES, *folded.RULES, *plain.RULES, *printed.RULES, *checked.RULES)
 
-__all__ = ["CHAPTERS", "IGNORE", "RULES", "code_cells", "tags"]
+__all__ = ["CHAPTERS", "FOLDED", "IGNORE", "RULES", "code_cells", "tags"]

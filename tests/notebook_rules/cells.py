@@ -3,6 +3,7 @@
 import ast
 
 IGNORE = "nbval-ignore-output"
+FOLDED = {"jupyter": {"source_hidden": True}}
 
 
 def code_cells(book):
@@ -13,6 +14,11 @@ def code_cells(book):
 def tags(cell):
     """Return the tags of a cell."""
     return cell.metadata.get("tags", [])
+
+
+def is_folded(cell):
+    """Whether JupyterLab shows only the first line of a cell's source."""
+    return cell.metadata.get("jupyter", {}).get("source_hidden") is True
 
 
 def tree_of(cell):

@@ -11,7 +11,7 @@ from build import METADATA, PROGRESS_BAR
 from PIL import Image, UnidentifiedImageError
 from private import forbidden
 
-from notebook_rules.cells import IGNORE, code_cells, tags, texts_of, tree_of
+from notebook_rules.cells import FOLDED, IGNORE, code_cells, tags, texts_of, tree_of
 
 SECTIONS = ("**You will**", "**You need**", "Common failures", "Recap", "Further reading")
 BLANK = 1.0  # Standard deviation of grey levels, as in conftest.py; a thin curve has 15.
@@ -30,7 +30,8 @@ def no_tags_but_ignore(book):
         for tag in set(tags(cell)) - {IGNORE}:
             yield f"tag {tag!r}"
         for key in set(cell.metadata) - {"tags"}:
-            yield f"metadata {key!r}"
+            if cell.cell_type != "code" or {key: cell.metadata[key]} != FOLDED:
+                yield f"metadata {key!r}: {cell.metadata[key]}"
         if cell.cell_type not in ("code", "markdown"):
             yield f"a {cell.cell_type} cell, which nothing runs"
         if cell.cell_type == "code" and (marker := MARKER.search(cell.source)):
@@ -110,7 +111,7 @@ def the_frame_is_there(book):
     if book.cells[0].cell_type != "markdown" or not book.cells[0].source.startswith("# "):
         yield "the first cell is no title"
     prose = "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
-    if not re.search(r"About [\w ]*(minutes?|seconds) on two CPU cores", prose):
+    if not re.search(r"About [\w ]*(minutes?|seconds) (to run )?on two CPU cores", prose):
         yield "no line says how long it takes"
     for section in SECTIONS:
         if section.strip("*") not in prose:
