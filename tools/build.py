@@ -121,9 +121,14 @@ def normalise(notebook):
 def _kept(cell):
     """Return what stays of a cell's metadata: its tags, and that a code cell is folded."""
     kept = {"tags": cell.metadata.get("tags")} if cell.metadata.get("tags") else {}
-    if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("source_hidden") is True:
+    if cell.cell_type == "code" and is_folded(cell):
         kept["jupyter"] = {"source_hidden": True}
     return kept
+
+
+def is_folded(cell):
+    """Whether JupyterLab shows only the first line of a cell's source."""
+    return cell.metadata.get("jupyter", {}).get("source_hidden") is True
 
 
 def _normalise_output(output):

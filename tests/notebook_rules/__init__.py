@@ -3,7 +3,7 @@
 Each rule takes a notebook and yields the breaches it finds, in words. `frame` looks at the
 notebook as a reader does, `folded` at what it hides from him, `plain` at its code, `printed` at
 the lines of its checks, and `checked` at what each ignored cell is held to, with the data flow of
-`flow`.
+`flow`. `edition` asks more of the chapters of the second edition.
 """
 
 from notebook_rules import checked, folded, frame, plain, printed

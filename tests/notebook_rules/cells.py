@@ -16,11 +16,6 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
-def is_folded(cell):
-    """Whether JupyterLab shows only the first line of a cell's source."""
-    return cell.metadata.get("jupyter", {}).get("source_hidden") is True
-
-
 def tree_of(cell):
     """Return the syntax tree of a cell; an empty one if it is no Python (`plain` reports that)."""
     try:

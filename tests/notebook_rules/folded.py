@@ -7,7 +7,9 @@ shows the same cell, letter for letter; the comment lines that it begins with ar
 import ast
 import re
 
-from notebook_rules.cells import code_cells, is_folded, tree_of
+from build import is_folded
+
+from notebook_rules.cells import code_cells, tree_of
 
 TITLE = re.compile(r"# (?!noqa\b|type:|fmt:|%%)\S+ \S")  # It says something: two words at least.
 NETWORKS = {"Module", "Model", "Layer", "Sequential"}
