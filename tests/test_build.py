@@ -365,3 +365,17 @@ def test_a_page_describes_each_picture_and_its_replay_moves(root, tmp_path, monk
     frames = [Image.open(io.BytesIO(code)).n_frames for code in codes]
     assert max(frames) >= 5
     assert min(frames) == 1
+
+
+def test_a_page_folds_what_jupyterlab_folds(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = root / "notebooks" / "02_optimal_discriminator.ipynb"
+    build.main(["html", str(path)])
+    page = (tmp_path / "build" / "html" / f"{path.stem}.html").read_text(encoding="utf-8")
+    folded = BeautifulSoup(page, "html.parser").find_all("details")
+    sources = [c.source for c in nbformat.read(path, as_version=4).cells if build.is_folded(c)]
+    titles = [source.splitlines()[0].removeprefix("# ") for source in sources]
+    assert [fold.summary.text for fold in folded] == titles != []
+    codes = [fold.find("pre").text.strip() for fold in folded]
+    assert codes == [source.strip() for source in sources]
+    assert not any("open" in fold.attrs or fold.find("img") for fold in folded)

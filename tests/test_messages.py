@@ -104,6 +104,11 @@ TABLE = [
     (lambda: cu.show_densities([1], {"p": [1, 2]}, "A."), "curves['p'] must have 1 values, as x"),
     (lambda: cu.show_densities([1], {"p": [np.nan]}, "A."), "curves['p'] must be finite and"),
     (lambda: cu.show_replay(RUNS, "A."), "show_replay needs snapshots, taken at the same steps"),
+    (lambda: cu.show_moving(draw, 2, "A."), "moments must be a list, tuple or range, but got 2."),
+    (
+        lambda: cu.show_moving(lambda _: plt.figure(), [1], "A."),
+        "show_moving needs two or more figures of one size, but got 1",
+    ),
     (lambda: cu.show_strip(RUNS, "A."), "show_strip needs snapshots of each run: pass snapshot="),
     (lambda: cu.show_samples(SET.images, "A.", row_titles=["a", "b"]), "row_titles must be 1 str"),
     (lambda: cu.show_twins(1, draw), "show_twins needs functions with source code, but got 1."),

@@ -20,6 +20,7 @@ from course_utils import (
     show_densities,
     show_figure,
     show_losses,
+    show_moving,
     show_replay,
     show_samples,
     show_strip,
@@ -40,6 +41,7 @@ COVERS = {
     "show_densities",
     "show_figure",
     "show_losses",
+    "show_moving",
     "show_replay",
     "show_samples",
     "show_strip",
@@ -194,6 +196,20 @@ def test_options_of_figures(value):
             attempt(show_strip, runs, "A strip.", **{option: value})
     for option in ("columns", "layout", "row_titles", "scale"):
         attempt(show_samples, SAMPLES, "Samples.", **{option: value})
+
+
+@FEW
+@given(wild_things())
+def test_a_moving_figure(value):
+    def draw(moment):
+        return plt.figure(figsize=(1, 1))
+
+    attempt(show_moving, value, [1, 2], "Two.")
+    attempt(show_moving, lambda _: value, [1, 2], "Two.")
+    attempt(show_moving, draw, [1, 2], value)
+    attempt(show_moving, draw, [1, 2], "Two.", frame_seconds=value)
+    if not (hasattr(value, "__len__") and len(value) > 9):  # Right, and slow to draw.
+        attempt(show_moving, draw, value, "Some.")
 
 
 @FEW

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from chapters import study_minutes, told_minutes
 from packaging.specifiers import SpecifierSet
 
 from course_utils.imports import SUPPORTED
@@ -48,21 +49,25 @@ COMMANDS = blocks(README) + SPANS
 
 
 def rows(text):
-    """Return the chapters' table: titles, links and minutes."""
-    return re.findall(r"^\| \[([^]]+)\]\((\S+\.ipynb)\) \|.*\| (\d+) \|$", text, re.MULTILINE)
+    """Return the chapters' table: titles, links, minutes to run and to study."""
+    row = r"^\| \[([^]]+)\]\((\S+\.ipynb)\) \|.*\| (\d+) \| (\d+) \|$"
+    return re.findall(row, text, re.MULTILINE)
 
 
 def test_the_table_has_each_chapter_once_and_in_order():
-    links = [link for _, link, _ in rows(README)]
+    links = [link for _, link, *_ in rows(README)]
     assert links == [path.relative_to(ROOT).as_posix() for path in NOTEBOOKS]
 
 
-@pytest.mark.parametrize(("title", "link", "minutes"), rows(README))
-def test_a_row_says_what_its_notebook_says(title, link, minutes):
+@pytest.mark.parametrize(("title", "link", "run", "study"), rows(README))
+def test_a_row_says_what_its_notebook_says(title, link, run, study):
     words = re.sub(r"\bthe\b|[^a-z0-9]", "", title.lower())
     assert words == Path(link).stem.replace("_", "")
-    first = nbformat.read(ROOT / link, as_version=4).cells[0].source
-    assert re.search(rf"\bAbout {minutes} minutes? (to run )?on two CPU cores\b", first)
+    book = nbformat.read(ROOT / link, as_version=4)
+    told_run, told_study = told_minutes(book)
+    assert int(run) == told_run
+    # Chapters of the first edition do not tell how long they are studied.
+    assert int(study) == (told_study or 5 * round(study_minutes(book) / 5))
 
 
 def test_the_reference_of_the_minutes_is_named():

@@ -57,13 +57,18 @@ def show_picture(png, description):
     display(data, metadata=metadata, raw=True)
 
 
+def check_figure(figure):
+    """Refuse what is no Matplotlib figure."""
+    if not isinstance(figure, Figure):
+        raise ValueError(f"Expected a Matplotlib figure, but got {type(figure).__name__}.")
+
+
 def figure_png(figure, density=1):
     """Return a Matplotlib figure as PNG bytes, opaque, and close it, drawn or not.
 
     ``density`` is how many pixels stand for one of the figure's own.
     """
-    if not isinstance(figure, Figure):
-        raise ValueError(f"Expected a Matplotlib figure, but got {type(figure).__name__}.")
+    check_figure(figure)
     buffer = io.BytesIO()
     try:
         figure.savefig(
