@@ -19,6 +19,7 @@ from course_utils import (
     show_densities,
     show_figure,
     show_losses,
+    show_moving,
     show_replay,
     show_samples,
     show_strip,
@@ -177,10 +178,14 @@ def test_each_figure_is_shown_once_with_its_description_and_closed(name, display
         assert np.std(picture.convert("L")) > 5
 
 
-@pytest.mark.parametrize("name", [*SHOWN, "replay"])
+@pytest.mark.parametrize("name", [*SHOWN, "replay", "moving"])
 @pytest.mark.parametrize("text", ["", "  \n", None])
 def test_a_figure_without_description_is_refused(name, text, displayed):
-    show = {**SHOWN, "replay": lambda text: show_replay(RUNS, text)}[name]
+    moving = {
+        "replay": lambda text: show_replay(RUNS, text),
+        "moving": lambda text: show_moving(frame, [1, 2], text),
+    }
+    show = {**SHOWN, **moving}[name]
     with pytest.raises(ValueError, match="needs a description"):
         displayed(show, text)
     plt.close("all")
@@ -227,6 +232,47 @@ def test_a_replay_is_an_animation_with_a_description(displayed):
         animation.seek(frame)
         durations.append(animation.info["duration"])
     assert durations == [100, 100, 100, 400]
+
+
+def frame(level, size=(2, 1)):
+    figure, axis = plt.subplots(figsize=size)
+    axis.barh([0], [level])
+    axis.set(xlim=(0, 4))
+    return figure
+
+
+def test_figures_are_played_one_after_the_other(displayed):
+    plt.close("all")
+    with plt.rc_context({"figure.facecolor": "none"}):
+        (bundle,) = displayed(show_moving, frame, range(4), "A  bar grows.", frame_seconds=0.1)
+    assert bundle["text/plain"] == "A bar grows."
+    animation = decoded(bundle)
+    assert animation.n_frames == 4 and animation.size == (200, 100)
+    durations, dark = [], []
+    for number in range(4):
+        animation.seek(number)
+        durations.append(animation.info["duration"])
+        pixels = np.asarray(animation.convert("RGB").convert("L"), float)
+        dark.append((pixels < 200).sum())
+        assert pixels[0, 0] > 245  # White, whatever the theme.
+    assert durations == [1000, 100, 100, 2000]
+    assert dark == sorted(set(dark))  # The bar grows.
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("draw", "moments", "message"),
+    [
+        (frame, [1], "two or more figures of one size, but got 1"),
+        (lambda level: frame(level, (2, level)), [1, 2], "200, 100.*200, 200"),
+        (lambda level: frame(level).nothing, [1, 2], "nothing"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_and_closed(draw, moments, message):
+    plt.close("all")
+    with pytest.raises(Exception, match=message):
+        show_moving(draw, moments, "A bar.")
+    assert plt.get_fignums() == []
 
 
 def test_a_figure_that_cannot_be_drawn_is_closed():

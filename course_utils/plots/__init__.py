@@ -7,6 +7,7 @@ colour-blind readers can tell apart.
 
 from .curves import show_densities, show_losses, show_telemetry
 from .figures import COLOURS, bundle, closes_what_fails, figure_png, show_figure
+from .moving import show_moving
 from .pictures import as_images, tile
 from .replay import show_replay
 from .samples import show_samples, show_strip
@@ -21,6 +22,7 @@ __all__ = [
     "show_densities",
     "show_figure",
     "show_losses",
+    "show_moving",
     "show_replay",
     "show_samples",
     "show_strip",
