@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import torch
 from IPython.utils.capture import capture_output
-from PIL import Image
+from PIL import Image, ImageColor
 
 from course_utils import (
     COLOURS,
@@ -258,6 +258,19 @@ def test_figures_are_played_one_after_the_other(displayed):
     assert durations == [1000, 100, 100, 2000]
     assert dark == sorted(set(dark))  # The bar grows.
     assert plt.get_fignums() == []
+
+
+def test_a_moving_figure_keeps_the_colours_of_the_course(displayed):
+    def draw(moment):
+        figure, axis = plt.subplots(figsize=(3, 2))
+        axis.imshow(np.linspace(0, moment, 200)[None], cmap="PiYG", aspect="auto")
+        for place, colour in enumerate(COLOURS.values()):
+            figure.text(place / 4, 0.92, "title", color=colour)
+        return figure
+
+    (bundle,) = displayed(show_moving, draw, [1, 2], "Titles.")
+    pixels = {tuple(pixel) for pixel in np.asarray(decoded(bundle).convert("RGB")).reshape(-1, 3)}
+    assert pixels >= {tuple(ImageColor.getrgb(c)) for c in ("white", *COLOURS.values())}
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ import io
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from ..refusals import check_callable, check_description, check_number
-from .figures import check_figure, closes_what_fails, show_picture
+from .figures import COLOURS, check_figure, closes_what_fails, show_picture
 
 COLOURS_A_FRAME = 64  # A palette keeps a moving figure small enough to be stored.
+STRIPE = 24  # Pixels.
+NEARLY_WHITE = 247  # Of 255.
 
 
 @closes_what_fails
@@ -46,11 +49,7 @@ def show_moving(draw, moments, description, frame_seconds=0.2):
             "show_moving needs two or more figures of one size, but got "
             f"{len(frames)} of {sorted({frame.size for frame in frames})} pixels."
         )
-    # One palette for all: else a frame's colours would flicker.
-    page = np.concatenate(
-        [np.asarray(frame)[::2, ::2] for frame in frames[:: -(-len(frames) // 8)]]
-    )
-    palette = Image.fromarray(page).quantize(COLOURS_A_FRAME)
+    palette = _common_palette(frames)
     first, *others = [frame.quantize(palette=palette, dither=0) for frame in frames]
     seconds = [1.0, *[frame_seconds] * (len(others) - 1), 2.0]
     buffer = io.BytesIO()
@@ -63,6 +62,23 @@ def show_moving(draw, moments, description, frame_seconds=0.2):
         duration=[round(1000 * s) for s in seconds],
     )
     show_picture(buffer.getvalue(), description)
+
+
+def _common_palette(frames):
+    """Return one palette for all frames, as an image: else their colours would flicker.
+
+    White and the course's colours get a stripe each, as wide as a frame: a title has too few pixels
+    to keep its colour otherwise.
+    """
+    pages = [np.asarray(frame)[::2, ::2] for frame in frames[:: -(-len(frames) // 8)]]
+    stripes = np.array([to_rgb(colour) for colour in ("white", *COLOURS.values())]) * 255
+    stripes = np.repeat(stripes.round().astype(np.uint8), STRIPE, axis=0)
+    stripes = np.broadcast_to(stripes[:, None], (len(stripes), pages[0].shape[1], 3))
+    palette = Image.fromarray(np.concatenate([*pages, stripes])).quantize(COLOURS_A_FRAME)
+    table = np.array(palette.getpalette()).reshape(-1, 3)
+    table[(table > NEARLY_WHITE).all(axis=1)] = 255  # Pillow may take such a grey for white.
+    palette.putpalette(table.ravel().tolist())
+    return palette
 
 
 def _pixels(figure):
