@@ -57,6 +57,21 @@ def show_picture(png, description):
     display(data, metadata=metadata, raw=True)
 
 
+def animation_png(frames, seconds):
+    """Return Pillow images as the bytes of an animated PNG, each shown for its seconds."""
+    first, *others = frames
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "PNG",
+        save_all=True,
+        append_images=others,
+        loop=0,
+        duration=[round(1000 * s) for s in seconds],
+    )
+    return buffer.getvalue()
+
+
 def check_figure(figure):
     """Refuse what is no Matplotlib figure."""
     if not isinstance(figure, Figure):

@@ -1,14 +1,11 @@
 """Figures as a moving picture, which needs neither a kernel nor a script."""
 
-import io
-
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
-from PIL import Image
+from PIL import Image, ImageColor
 
 from ..refusals import check_callable, check_description, check_number
-from .figures import COLOURS, check_figure, closes_what_fails, show_picture
+from .figures import COLOURS, animation_png, check_figure, closes_what_fails, show_picture
 
 COLOURS_A_FRAME = 64  # A palette keeps a moving figure small enough to be stored.
 STRIPE = 24  # Pixels.
@@ -50,18 +47,9 @@ def show_moving(draw, moments, description, frame_seconds=0.2):
             f"{len(frames)} of {sorted({frame.size for frame in frames})} pixels."
         )
     palette = _common_palette(frames)
-    first, *others = [frame.quantize(palette=palette, dither=0) for frame in frames]
-    seconds = [1.0, *[frame_seconds] * (len(others) - 1), 2.0]
-    buffer = io.BytesIO()
-    first.save(
-        buffer,
-        "PNG",
-        save_all=True,
-        append_images=others,
-        loop=0,
-        duration=[round(1000 * s) for s in seconds],
-    )
-    show_picture(buffer.getvalue(), description)
+    frames = [frame.quantize(palette=palette, dither=0) for frame in frames]
+    seconds = [1.0, *[frame_seconds] * (len(frames) - 2), 2.0]
+    show_picture(animation_png(frames, seconds), description)
 
 
 def _common_palette(frames):
@@ -71,8 +59,8 @@ def _common_palette(frames):
     to keep its colour otherwise.
     """
     pages = [np.asarray(frame)[::2, ::2] for frame in frames[:: -(-len(frames) // 8)]]
-    stripes = np.array([to_rgb(colour) for colour in ("white", *COLOURS.values())]) * 255
-    stripes = np.repeat(stripes.round().astype(np.uint8), STRIPE, axis=0)
+    stripes = [ImageColor.getrgb(colour) for colour in ("white", *COLOURS.values())]
+    stripes = np.repeat(np.array(stripes, np.uint8), STRIPE, axis=0)
     stripes = np.broadcast_to(stripes[:, None], (len(stripes), pages[0].shape[1], 3))
     palette = Image.fromarray(np.concatenate([*pages, stripes])).quantize(COLOURS_A_FRAME)
     table = np.array(palette.getpalette()).reshape(-1, 3)

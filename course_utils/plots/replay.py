@@ -1,12 +1,10 @@
 """A training as an animated picture, which needs neither a kernel nor a script."""
 
-import io
-
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..refusals import check_description, check_number, check_whole
-from .figures import check_histories, show_picture, title_colour
+from .figures import animation_png, check_histories, show_picture, title_colour
 from .pictures import tile
 
 
@@ -43,16 +41,7 @@ def show_replay(histories, description, columns=8, frame_seconds=0.5, scale=2):
         titles = [f"{title}, step {step}" for title, _ in runs]
         frames.append(_replay_frame(pages, titles, scale))
     seconds = [frame_seconds] * (len(frames) - 1) + [4 * frame_seconds]
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer,
-        "PNG",
-        save_all=True,
-        append_images=frames[1:],
-        loop=0,
-        duration=[round(1000 * s) for s in seconds],
-    )
-    show_picture(buffer.getvalue(), description)
+    show_picture(animation_png(frames, seconds), description)
 
 
 def _replay_frame(pages, titles, scale):
