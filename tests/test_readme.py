@@ -70,6 +70,13 @@ def test_a_row_says_what_its_notebook_says(title, link, run, study):
     assert int(study) == (told_study or 5 * round(study_minutes(book) / 5))
 
 
+def test_the_map_of_chapter_00_tells_the_same_minutes():
+    book = nbformat.read(NOTEBOOKS[0], as_version=4)
+    (drawn,) = (cell.source for cell in book.cells if "## The map" in cell.source)
+    told = re.findall(r"^\| (\d\d) .*\| (\d+) \| (\d+) \|$", drawn, re.MULTILINE)
+    assert told == [(title[:2], run, study) for title, _, run, study in rows(README)]
+
+
 def test_the_reference_of_the_minutes_is_named():
     assert REFERENCE in README.replace("\n", " ")
 

@@ -1,4 +1,4 @@
-"""The recipes that tools/time_to_quality.py times: networks, steps, batches and samples of each."""
+"""The recipes of the notebooks, and a peer's: networks, steps, batches and samples of each."""
 
 import ast
 import contextlib
@@ -15,6 +15,7 @@ import course_utils
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign)
 SAMPLES = 2000
+DCGAN_STEPS = 2000
 
 
 def load_mnist():
@@ -28,19 +29,20 @@ def load_mnist():
     return course_utils.load_images("mnist", root=root).split(5 / 6, seed=0)
 
 
-def from_notebook(notebook, stop):
+def from_notebook(notebook, stop, learned=None):
     """Run a notebook's imports, definitions and assignments up to the cell with ``stop``.
 
-    It loads MNIST where the notebook loads the digits. Trainings are left out, and what needs their
-    results fails and is left out, too: the recipes need none of it. Returns all names.
+    Where the notebook loads the digits, it gets ``learned`` if that is given. Trainings are left
+    out, and what needs their results fails and is left out, too: the recipes need none of it.
+    Returns all names.
     """
     from IPython.core.interactiveshell import InteractiveShell
 
-    learned, _ = load_mnist()
     load_images = course_utils.load_images
-    course_utils.load_images = lambda name="digits", **options: (
-        learned if name in ("digits", "digits-blurred") else load_images(name, **options)
-    )
+    if learned is not None:
+        course_utils.load_images = lambda name="digits", **options: (
+            learned if name in ("digits", "digits-blurred") else load_images(name, **options)
+        )
     shell = InteractiveShell.instance()
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.cell_type != "code":
@@ -57,20 +59,22 @@ def from_notebook(notebook, stop):
 
 
 def chapter_04(framework):
-    """Return step, batches and sample() of chapter 04's DCGAN."""
-    space = from_notebook(NOTEBOOKS / "04_dcgan.ipynb", "learn, held_out = images.split(")
+    """Return step, batches and sample() of chapter 04's DCGAN; its rates end with its steps."""
+    stop = "step_torch, gan_torch = make_gan_torch("
+    space = from_notebook(NOTEBOOKS / "04_dcgan.ipynb", stop, load_mnist()[0])
     short = "torch" if framework == "torch" else "tf"
-    sizes = (space[name] for name in ("SIZE", "CHANNELS", "WIDTH", "G_LR", "D_LR"))
-    G, _, step = space[f"make_gan_{short}"](*sizes)
-    device = getattr(space["runtime"], f"{short}_device")
-    z = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, space["Z_SIZE"])).astype(np.float32)
-    batches = space["stream"](framework, space["images"], device)
-    return step, batches, lambda: space[f"sample_{short}"](G, z)
+    size, channels, width = (space[name] for name in ("SIZE", "CHANNELS", "WIDTH"))
+    step, gan = space[f"make_gan_{short}"](size, channels, width, width, DCGAN_STEPS)
+    z = np.random.default_rng(0).normal(size=(SAMPLES, space["Z_SIZE"])).astype(np.float32)
+    batches = space["stream"](framework, space["images"])
+    return step, batches, lambda: space[f"sample_{short}"](gan["G_ema"], z)
 
 
 def robust(framework):
     """Return step, batches and sample() of chapter 10's recipe, with rates that never fall."""
-    space = from_notebook(NOTEBOOKS / "10_stable_training.ipynb", "digits_torch = train(")
+    space = from_notebook(
+        NOTEBOOKS / "10_stable_training.ipynb", "digits_torch = train(", load_mnist()[0]
+    )
     G, D, G_mean, step = space["make_digit_gan_torch"]()
     short = "torch"
     if framework == "tensorflow":

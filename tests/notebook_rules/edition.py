@@ -5,7 +5,13 @@ import re
 from chapters import code_lines, minutes_of_cells, shows_picture, told_minutes, words
 
 # The chapters that keep these rules; whoever rewrites a chapter adds its name.
-SECOND_EDITION = ("01_minmax_game", "02_optimal_discriminator", "03_transposed_convolution")
+SECOND_EDITION = (
+    "00_start_here",
+    "01_minmax_game",
+    "02_optimal_discriminator",
+    "03_transposed_convolution",
+    "04_dcgan",
+)
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE
 )

@@ -1,7 +1,8 @@
 """What JupyterLab folds to one line: plumbing, and what an earlier chapter has shown already.
 
 A lesson stays open. So a folded cell defines no network, loss or step, unless an earlier chapter
-shows the same cell, letter for letter; the comment lines that it begins with are its own.
+shows the same cell, letter for letter; the comment lines that it begins with are its own. Chapter
+00 draws from what the others build: there any of them may show it.
 """
 
 import ast
@@ -23,15 +24,13 @@ def folded_cells_say_what_they_do(book):
             yield f"folded, and its first line is no title: {cell.source[:60]!r}"
 
 
-def nothing_new_is_folded(book, earlier=()):
-    """A lesson is open where it is new; `earlier` are the chapters before this one."""
-    shown = {
-        body_of(cell) for other in earlier for cell in code_cells(other) if not is_folded(cell)
-    }
+def nothing_new_is_folded(book, others=()):
+    """A lesson is open where it is new; `others` are the chapters that may show it instead."""
+    shown = {body_of(cell) for other in others for cell in code_cells(other) if not is_folded(cell)}
     networks = _network_classes(book)
     for cell in filter(is_folded, code_cells(book)):
         found = [] if body_of(cell) in shown else list(_lessons(tree_of(cell), networks))
-        yield from (f"folded, and no earlier chapter shows this cell: {name}" for name in found)
+        yield from (f"folded, and no other chapter shows this cell: {name}" for name in found)
 
 
 def body_of(cell):
