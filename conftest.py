@@ -52,6 +52,7 @@ def pytest_configure(config):
     workers = len(config.getoption("tx", None) or [])
     for name in _load(ROOT / "tools" / "arithmetic.py").THREADS if workers else ():
         os.environ.setdefault(name, str(max(1, cpus() // workers)))
+    os.environ.pop("MPLBACKEND", None)  # A kernel takes JupyterLab's, which shows open figures.
     path = os.environ.get("PYTHONPATH")
     if str(OFFLINE) not in (path or "").split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(OFFLINE), path)))

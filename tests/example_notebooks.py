@@ -104,6 +104,12 @@ BREACHES = [
     ("nothing_went_wrong", 3, {"outputs": printed(name="stderr")}),
     ("nothing_went_wrong", 3, {"outputs": [v4.new_output("error", ename="E", evalue="wrong")]}),
     ("cells_are_short", 3, {"source": "print(1)\n" * 26}),
+    ("figures_are_shown_where_they_are_opened", 3, {"source": "figure, axis = plt.subplots()"}),
+    (
+        "figures_are_shown_where_they_are_opened",
+        3,
+        {"source": "figure = plt.figure()\n\n\ndef later():\n    show_figure(figure, 'A line.')"},
+    ),
     ("set_up_is_short", 1, {"source": "setup()\n" * 9}),
     ("set_up_is_short", 1, {"source": "import torch"}),
     ("nothing_of_this_machine", 3, {"outputs": printed("/home/me/data")}),

@@ -287,6 +287,14 @@ def test_a_notebook_that_fails_is_left_as_it_was(path, source, message):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_authors_backend_hides_no_figure(path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    nbformat.write(notebook("import matplotlib.pyplot as plt\n\nplt.subplots();"), path)
+    execute(path)
+    *_, cell = nbformat.read(path, as_version=4).cells
+    assert ["image/png" in output.data for output in cell.outputs] == [True]
+
+
 def test_the_command_line_ends_with_one_clear_error(path, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="error: .*small.ipynb"):
         build.main(["execute", str(path)])

@@ -39,6 +39,7 @@ METADATA = {
 }
 
 
+BACKEND = "MPLBACKEND"  # In an author's shell it would hide what a reader's kernel shows.
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = Path("build") / "html"
 
@@ -79,11 +80,16 @@ def execute(path, timeout=1800):
     with tqdm(total=count, desc=path.name, unit="cell", file=sys.stdout) as bar:
         client.on_cell_executed = lambda **_: bar.update()
         try:
-            client.execute(env=os.environ | {SWITCH: "0"})
+            client.execute(env=_environment())
         except CellExecutionError as error:
             raise BuildError(str(error)) from error
     normalise(notebook)
     _write(notebook, path)
+
+
+def _environment():
+    """Return a kernel's environment: no live pictures, and the backend that JupyterLab takes."""
+    return {name: value for name, value in os.environ.items() if name != BACKEND} | {SWITCH: "0"}
 
 
 def _write(notebook, path):

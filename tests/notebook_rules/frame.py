@@ -16,6 +16,7 @@ from notebook_rules.cells import FOLDED, IGNORE, code_cells, tags, texts_of, tre
 SECTIONS = ("**You will**", "**You need**", "Common failures", "Recap", "Further reading")
 BLANK = 1.0  # Standard deviation of grey levels, as in conftest.py; a thin curve has 15.
 SMALLEST = 16  # Pixels.
+OPENING, SHOWING = {"subplots", "figure", "subplot_mosaic"}, {"show_figure", "close"}
 MARKER = re.compile(r"#\s*(PYTEST_VALIDATE_\w+|NBVAL_\w+)")
 
 
@@ -56,6 +57,24 @@ def cells_are_short(book):
     for cell in code_cells(book):
         if len(cell.source.splitlines()) > 25:
             yield f"{len(cell.source.splitlines())} lines: {cell.source[:60]!r}"
+
+
+def figures_are_shown_where_they_are_opened(book):
+    """JupyterLab shows what is open at the end of a cell, finished or not."""
+    for cell in code_cells(book):
+        called = set(_called(tree_of(cell).body))
+        if called & OPENING and not called & SHOWING:
+            yield f"a figure stays open at the end of its cell: {cell.source[:60]!r}"
+
+
+def _called(nodes):
+    """Yield the names that are called outside functions, `subplots` for `plt.subplots`."""
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            continue
+        if isinstance(node, ast.Call):
+            yield getattr(node.func, "attr", getattr(node.func, "id", ""))
+        yield from _called(ast.iter_child_nodes(node))
 
 
 def set_up_is_short(book):
@@ -151,6 +170,7 @@ RULES = (
     most_outputs_are_compared,
     nothing_went_wrong,
     cells_are_short,
+    figures_are_shown_where_they_are_opened,
     set_up_is_short,
     nothing_of_this_machine,
     the_frame_is_there,
