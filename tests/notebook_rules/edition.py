@@ -11,6 +11,7 @@ SECOND_EDITION = (
     "02_optimal_discriminator",
     "03_transposed_convolution",
     "04_dcgan",
+    "05_latent_space",
 )
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE
