@@ -110,6 +110,16 @@ BREACHES = [
         3,
         {"source": "figure = plt.figure()\n\n\ndef later():\n    show_figure(figure, 'A line.')"},
     ),
+    (
+        "functions_leave_a_network_in_its_mode",
+        3,
+        {"source": f"def draw(G, z):\n    G.eval()\n    return G(z)\n\n\n{CHECK}"},
+    ),
+    (
+        "functions_leave_a_network_in_its_mode",
+        3,
+        {"source": f"def draw(G, D, z):\n    G.eval()\n    D.train()\n\n\n{CHECK}"},
+    ),
     ("set_up_is_short", 1, {"source": "setup()\n" * 9}),
     ("set_up_is_short", 1, {"source": "import torch"}),
     ("nothing_of_this_machine", 3, {"outputs": printed("/home/me/data")}),

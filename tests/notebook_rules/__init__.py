@@ -2,11 +2,12 @@
 
 Each rule takes a notebook and yields the breaches it finds, in words. `frame` looks at the
 notebook as a reader does, `folded` at what it hides from him, `plain` at its code, `printed` at
-the lines of its checks, and `checked` at what each ignored cell is held to, with the data flow of
-`flow`. `edition` asks more of the chapters of the second edition.
+the lines of its checks, `checked` at what each ignored cell is held to, with the data flow of
+`flow`, and `modes` at what a function does to a network. `edition` asks more of the chapters of the
+second edition.
 """
 
-from notebook_rules import checked, folded, frame, plain, printed
+from notebook_rules import checked, folded, frame, modes, plain, printed
 from notebook_rules.cells import FOLDED, IGNORE, code_cells, tags
 
 # The chapters, in order. A chapter that is deleted or added changes this list, or fails.
@@ -24,6 +25,13 @@ CHAPTERS = (
     "10_stable_training",
     "11_debugging_clinic",
 )
-RULES = (*frame.RULES, *folded.RULES, *plain.RULES, *printed.RULES, *checked.RULES)
+RULES = (
+    *frame.RULES,
+    *folded.RULES,
+    *plain.RULES,
+    *printed.RULES,
+    *checked.RULES,
+    *modes.RULES,
+)
 
 __all__ = ["CHAPTERS", "FOLDED", "IGNORE", "RULES", "code_cells", "tags"]
