@@ -75,6 +75,13 @@ def test_the_report_gives_seconds_steps_and_products(capsys):
     assert last("thousand products until the score is at most").endswith(" 5 10 15")
 
 
+def test_marks_give_the_score_after_so_many_steps_and_what_they_took(capsys):
+    run = ("chapter 04", "torch")
+    time_to_quality.report_marks({run: {1000: (2.5, 80.0), 2000: (1.25, 160.0)}}, {run: 0.002})
+    rows = [line.split()[3:] for line in capsys.readouterr().out.strip().splitlines()[1:]]
+    assert rows == [["1,000", "2.50", "80", "40"], ["2,000", "1.25", "160", "80"]]
+
+
 def test_a_level_that_was_not_reached_is_a_dash(capsys):
     run = ("robust", "tensorflow")
     time_to_quality.report({run: {5: (400.0, 1, 0.1)}}, {run: 0.05}, {run: 0.002})
