@@ -12,6 +12,7 @@ SECOND_EDITION = (
     "03_transposed_convolution",
     "04_dcgan",
     "05_latent_space",
+    "06_cgan",
 )
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE
