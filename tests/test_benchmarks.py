@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import benchmark
+import label_aids
 import pytest
 import time_to_quality
+import torch
 
 from course_utils import machine
 
@@ -88,3 +90,35 @@ def test_a_level_that_was_not_reached_is_a_dash(capsys):
     for table in capsys.readouterr().out.split("\n\n")[1:4]:
         dashes = len(time_to_quality.LEVELS)
         assert table.splitlines()[-1].split() == ["robust", "TensorFlow", *["-"] * dashes]
+
+
+@pytest.mark.parametrize("wrong", ["--steps=0", "--peer-seconds=0"])
+def test_a_training_of_no_length_is_refused(root, wrong):
+    command = [sys.executable, "tools/time_to_quality.py", wrong]
+    child = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert child.returncode == 2
+    assert "--steps must be at least 1, and --peer-seconds above 0" in child.stderr
+
+
+def test_label_aids_knows_the_functions_of_its_chapter():
+    settings = dict.fromkeys(label_aids.SETTINGS, 1)
+    code = label_aids.fingerprint(settings)  # It fails if the chapter lacks a function.
+    assert code != label_aids.fingerprint(settings | {"STEPS": 2})
+
+
+def test_the_spread_is_that_of_pictures_with_the_same_label():
+    x = torch.tensor([-1.0, 1.0, 0.5, 0.5]).reshape(4, 1, 1, 1)
+    y = torch.eye(2)[[0, 0, 1, 1]]
+    assert label_aids.spread(x, y).flatten().tolist() == pytest.approx([1, 1, 0, 0], abs=2e-3)
+
+
+def test_label_aids_compares_equal_seeds():
+    scores = dict.fromkeys(label_aids.SCORES, 0.5)
+    records = [
+        {"way": way, "seed": seed, "scores": scores | {"clear": 0.1 * seed + more}}
+        for way, more in (("planes", 0.0), ("spread", 0.25))
+        for seed in (1, 2, 3)
+    ]
+    ways, less = label_aids.table(records).split("\n\n")
+    assert "0.350 / 0.450 / 0.550" in ways.splitlines()[-1]
+    assert less.splitlines()[-1].split()[3:7] == ["+0.000", "(0.000)", "+0.250", "(0.000)"]

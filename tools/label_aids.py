@@ -37,6 +37,7 @@ import numpy as np
 import torch
 from arithmetic import environment
 from recipes import NOTEBOOKS, from_notebook
+from ten_seeds import read_records
 from torch import nn
 from tqdm import tqdm
 
@@ -55,7 +56,7 @@ FUNCTIONS = (
     *("make_generator_torch", "make_discriminator_torch", "init_torch", "planes_torch"),
     *("generate_torch", "judge_torch", "bce_torch", "make_step_torch", "cosine"),
     *("make_adam_torch", "make_average_torch", "make_gan_torch", "every_class", "sample_torch"),
-    *("measure", "ProjectionTorch", "judge_projection_torch"),
+    *("stream", "measure", "ProjectionTorch", "judge_projection_torch"),
 )
 
 
@@ -189,13 +190,6 @@ def run(way, seed):
     return code, {name: round(float(value), 4) for name, value in scores.items()}
 
 
-def read_records():
-    """List the runs made so far."""
-    if not RECORDS.exists():
-        return []
-    return [json.loads(line) for line in RECORDS.read_text("utf-8").splitlines()]
-
-
 def table(records):
     """Return two tables: each score of each way, and how often it beats planes with equal seeds."""
     lines = [f"{'lowest / median / highest':34}" + "".join(f"{name:>24}" for name in SCORES)]
@@ -226,7 +220,7 @@ def table(records):
 
 def measure_missing():
     """Make the runs that are missing, two at a time; append each when it is done."""
-    records, code = read_records(), fingerprint(chapter(0))
+    records, code = read_records(RECORDS), fingerprint(chapter(0))
     if any(record["code"] != code for record in records):
         sys.exit(f"error: {RECORDS} was measured with other code of the chapter: --anew forgets it")
     made = {(record["way"], record["seed"]) for record in records}
@@ -266,7 +260,7 @@ def main():
         RECORDS.unlink(missing_ok=True)
     if not chosen.table:
         measure_missing()
-    print(table(read_records()))
+    print(table(read_records(RECORDS)))
 
 
 if __name__ == "__main__":

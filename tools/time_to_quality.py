@@ -4,8 +4,8 @@
     COURSE_DATA=folder python tools/time_to_quality.py --steps 100 --recipes "chapter 04"
     COURSE_DATA=folder python tools/time_to_quality.py --figure docs/time_to_quality.png
 
-The folder must hold MNIST, as torchvision stores it. Run it on a quiet machine; with two cores the
-whole takes about 25 minutes. Each recipe trains from scratch in each framework, in a fresh process:
+The folder must hold MNIST, as torchvision stores it. Run it on a quiet machine.
+Each recipe trains from scratch in each framework, in a fresh process:
 
 * chapter 04: the DCGAN of its notebook, its falling rates stretched over 2,000 steps;
 * robust: the recipe of chapter 10's notebook, with learning rates that never fall;
@@ -220,6 +220,8 @@ def main():
     parser.add_argument("--figure", type=Path, help="draw the scores into this PNG file, too")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.steps < 1 or chosen.peer_seconds <= 0:
+        parser.error("--steps must be at least 1, and --peer-seconds above 0")
     if chosen.one:
         recipe, framework, output = chosen.one
         seconds = chosen.peer_seconds if recipe == "peer" else math.inf
