@@ -83,6 +83,14 @@ def test_what_an_earlier_chapter_shows_may_be_folded_letter_for_letter(source):
         assert breaches(taken_over, [book(original, hidden=False)])
 
 
+@pytest.mark.parametrize("source", NEW)
+def test_a_network_restated_from_another_source_may_be_folded_with_its_link(source):
+    link = "https://github.com/someone/a-gan"
+    assert breaches(book(f"# Restated from {link}: the generator.\n{source}")) == []
+    for title in ("# Restated from a script: G.", f"# Restated from {link}", f"# As in {link}: G."):
+        assert breaches(book(f"{title}\n{source}"))
+
+
 def test_a_class_whose_base_another_cell_derives_from_a_network_is_one():
     two = book("# Draw Figure 3.\nclass G(Base):\n    pass")
     assert breaches(two) == []

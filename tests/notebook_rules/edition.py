@@ -13,6 +13,7 @@ SECOND_EDITION = (
     "04_dcgan",
     "05_latent_space",
     "06_cgan",
+    "07_acgan",
 )
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE

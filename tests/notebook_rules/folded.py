@@ -2,7 +2,8 @@
 
 A lesson stays open. So a folded cell defines no network, loss or step, unless an earlier chapter
 shows the same cell, letter for letter; the comment lines that it begins with are its own. Chapter
-00 draws from what the others build: there any of them may show it.
+00 draws from what the others build: there any of them may show it. A network that is somebody
+else's, restated to be compared, is no lesson of ours: its title says where it comes from.
 """
 
 import ast
@@ -13,6 +14,7 @@ from build import is_folded
 from notebook_rules.cells import code_cells, tree_of
 
 TITLE = re.compile(r"# (?!noqa\b|type:|fmt:|%%)\S+ \S")  # It says something: two words at least.
+RESTATED = re.compile(r"# Restated from https://\S+: \S")
 NETWORKS = {"Module", "Model", "Layer", "Sequential"}
 LESSON = re.compile(r"make_|\w*_loss|(\w*_)?(loss|losses|step)(_|$)")
 
@@ -29,6 +31,8 @@ def nothing_new_is_folded(book, others=()):
     shown = {body_of(cell) for other in others for cell in code_cells(other) if not is_folded(cell)}
     networks = _network_classes(book)
     for cell in filter(is_folded, code_cells(book)):
+        if RESTATED.match(cell.source):
+            continue
         found = [] if body_of(cell) in shown else list(_lessons(tree_of(cell), networks))
         yield from (f"folded, and no other chapter shows this cell: {name}" for name in found)
 
