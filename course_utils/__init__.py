@@ -24,7 +24,6 @@ from .parity import assert_twins, copy_weights, largest_difference
 from .plots import (
     COLOURS,
     as_images,
-    show_densities,
     show_figure,
     show_losses,
     show_moving,
@@ -63,7 +62,6 @@ __all__ = [
     "reverse_kl",
     "save_checkpoint",
     "setup",
-    "show_densities",
     "show_figure",
     "show_losses",
     "show_moving",

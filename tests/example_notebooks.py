@@ -267,6 +267,10 @@ BREACHES = [
     ("each_bound_asks_something", 3, {"source": "check('x', 0.73, at_least=0.5)"}),
     ("each_bound_asks_something", 3, {"source": "check('x', value=1 - 0.27, at_least=0.5)"}),
     ("something_is_checked", 3, {"source": "print('ok')"}),
+    *(
+        ("pictures_of_results_are_ignored", 4, {"source": picture})
+        for picture in ("last = history['D(x)']\nshow(last)", "for h in history:\n    show(h)")
+    ),
     ("something_is_checked", 3, {"source": "assert history.mean('D(x)') > 0.5\nprint('ok')"}),
     ("each_check_is_compared", 2, {"source": f"{TRAINING}\n{CHECK}"}),
     ("check_lines_come_from_checks", 3, {"outputs": printed("ok\n")}),

@@ -100,9 +100,6 @@ TABLE = [
     (lambda: cu.show_losses({}, "A."), "histories must be a dict of str to History, but got an"),
     (lambda: cu.show_losses(RUNS, "A."), "The history holds no 'd_loss', only: D(x), D(G(z))"),
     (lambda: cu.show_telemetry(RUNS, "A."), "show_telemetry draws probabilities, but 'D(x)' goes"),
-    (lambda: cu.show_densities([1], {"p": [[1]]}, "A."), "curves['p'] must be numbers of shape"),
-    (lambda: cu.show_densities([1], {"p": [1, 2]}, "A."), "curves['p'] must have 1 values, as x"),
-    (lambda: cu.show_densities([1], {"p": [np.nan]}, "A."), "curves['p'] must be finite and"),
     (lambda: cu.show_replay(RUNS, "A."), "show_replay needs snapshots, taken at the same steps"),
     (lambda: cu.show_moving(draw, 2, "A."), "moments must be a list, tuple or range, but got 2."),
     (

@@ -6,13 +6,11 @@ from base64 import b64decode
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import torch
 from matplotlib.colors import to_hex
 from PIL import Image
 
 from course_utils import (
     COLOURS,
-    show_densities,
     show_losses,
     show_replay,
     show_samples,
@@ -74,16 +72,6 @@ def test_telemetry_has_a_panel_a_run_and_one_half_as_its_goal(drawn):
         assert [line.get_ydata()[0] for line in axis.lines] == [0.75, 0.75, 0.25, 0.25, 0.5]
         colours = [to_hex(line.get_color()).upper() for line in axis.lines[:4]]
         assert colours == [COLOURS["real"]] * 2 + [COLOURS["generated"]] * 2
-
-
-def test_densities_of_real_and_generated_are_filled(drawn):
-    x = torch.linspace(-2, 2, 9, requires_grad=True)
-    curves = {"real p": x**2, "generated q": x, "D*": x * 0}
-    axis = drawn(show_densities, x, curves).axes[0]
-    assert len(axis.collections) == 2
-    colours = [to_hex(line.get_color()).upper() for line in axis.lines]
-    assert colours == [COLOURS["real"], COLOURS["generated"], "#000000"]
-    assert np.array_equal(axis.lines[0].get_ydata(), np.linspace(-2, 2, 9) ** 2)
 
 
 def test_a_strip_shows_evenly_chosen_moments_and_the_first_samples(drawn):

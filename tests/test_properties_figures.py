@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from property_inputs import attempt, wild_arrays, wild_scalars, wild_things
+from property_inputs import attempt, wild_scalars, wild_things
 
 from course_utils import (
     COLOURS,
@@ -17,7 +17,6 @@ from course_utils import (
     as_images,
     check,
     load_images,
-    show_densities,
     show_figure,
     show_losses,
     show_moving,
@@ -38,7 +37,6 @@ COVERS = {
     "as_images",
     "check",
     "load_images",
-    "show_densities",
     "show_figure",
     "show_losses",
     "show_moving",
@@ -167,19 +165,10 @@ def test_a_figure_and_its_description(figure, description):
     own = plt.figure(figsize=(1, 1))
     attempt(show_figure, own, description)
     assert own.number not in plt.get_fignums()
-    attempt(show_densities, [0, 1], {"p": [0, 1]}, description)
     for function in (show_losses, show_telemetry, show_replay, show_strip, show_samples):
         attempt(function, {"PyTorch": history()}, description)
         for histories in (figure, {"PyTorch": figure}):
             attempt(function, histories, "A figure.")
-
-
-@FEW
-@given(wild_arrays(st.just((3,))), wild_things(), wild_things())
-def test_densities(x, values, curves):
-    for one, other in ((x, {"real": x}), (x, {"p": values}), (values, {"p": x}), (x, curves)):
-        if attempt(show_densities, one, other, "Curves."):
-            assert all(np.isfinite(to_numpy(y)).all() for y in other.values())
 
 
 @FEW

@@ -1,11 +1,11 @@
-"""Figures: sample grids, losses, telemetry, densities, training replays and twin source code.
+"""Figures: sample grids, losses, telemetry, training replays and twin source code.
 
 Every figure is shown with a text description: readers who cannot see it read that, and nbval
 compares it. One colour each, through the whole course, chosen from Okabe and Ito's palette, which
 colour-blind readers can tell apart.
 """
 
-from .curves import show_densities, show_losses, show_telemetry
+from .curves import show_losses, show_telemetry
 from .figures import COLOURS, bundle, closes_what_fails, figure_png, show_figure
 from .moving import show_moving
 from .pictures import as_images, tile
@@ -19,7 +19,6 @@ __all__ = [
     "bundle",
     "closes_what_fails",
     "figure_png",
-    "show_densities",
     "show_figure",
     "show_losses",
     "show_moving",

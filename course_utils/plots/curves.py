@@ -1,13 +1,10 @@
-"""Losses, telemetry and densities."""
+"""Losses and telemetry."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..arrays import to_numpy
 from ..refusals import check_description, check_named, check_number, check_texts
 from .figures import COLOURS, check_histories, closes_what_fails, show_figure, title_colour
-
-LARGEST = 1e100  # Matplotlib's margins overflow near the end of float64.
 
 
 def _smooth(values, window):
@@ -117,46 +114,3 @@ def show_telemetry(histories, description, keys=("D(x)", "D(G(z))")):
     axes[0, 0].set_ylabel("mean output of D")
     axes[0, 0].legend(frameon=False)
     show_figure(figure, description)
-
-
-@closes_what_fails
-def show_densities(x, curves, description, title="", ylim=None):
-    """Draw curves over one axis, such as p, q and D*.
-
-    Parameters
-    ----------
-    x : array of shape (n,)
-        The axis.
-    curves : dict of str to array of shape (n,)
-        A label that starts with "real" or "generated" is filled in its colour, one that starts
-        with a framework's name gets its colour, any other is black.
-    description : str
-        What the figure shows, in words.
-    """
-    check_description(description)
-    check_named("curves", curves, "array")
-    x = _check_curve("x", x)
-    curves = {label: _check_curve(f"curves[{label!r}]", y, len(x)) for label, y in curves.items()}
-    figure, axis = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
-    for label, values in curves.items():
-        colour = title_colour(label)
-        axis.plot(x, values, color=colour, label=label, lw=1.8)
-        if label.startswith(("real", "generated")):
-            axis.fill_between(x, values, color=colour, alpha=0.2, lw=0)
-    axis.set(title=title, xlabel="x", ylim=ylim)
-    axis.legend(frameon=False)
-    show_figure(figure, description)
-
-
-def _check_curve(name, values, count=None):
-    """Return finite numbers of shape (n,), or say in one error what is wrong."""
-    array = to_numpy(values)
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or not array.size:
-        raise ValueError(
-            f"{name} must be numbers of shape (n,), but got {array.dtype} of shape {array.shape}."
-        )
-    if count is not None and len(array) != count:
-        raise ValueError(f"{name} must have {count} values, as x has, but got {len(array)}.")
-    if not np.isfinite(array).all() or np.abs(array.astype(float)).max() > LARGEST:
-        raise ValueError(f"{name} must be finite and {LARGEST:g} at most in size.")
-    return array

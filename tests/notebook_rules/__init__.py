@@ -3,11 +3,11 @@
 Each rule takes a notebook and yields the breaches it finds, in words. `frame` looks at the
 notebook as a reader does, `folded` at what it hides from him, `plain` at its code, `printed` at
 the lines of its checks, `checked` at what each ignored cell is held to, with the data flow of
-`flow`, and `modes` at what a function does to a network. `edition` asks more of the chapters of the
-second edition.
+`flow`, `pictures` at which pictures are compared, and `modes` at what a function does to a network.
+`edition` asks more of the chapters of the second edition.
 """
 
-from notebook_rules import checked, folded, frame, modes, plain, printed
+from notebook_rules import checked, folded, frame, modes, pictures, plain, printed
 from notebook_rules.cells import FOLDED, IGNORE, code_cells, tags
 
 # The chapters, in order. A chapter that is deleted or added changes this list, or fails.
@@ -32,6 +32,7 @@ RULES = (
     *printed.RULES,
     *checked.RULES,
     *modes.RULES,
+    *pictures.RULES,
 )
 
 __all__ = ["CHAPTERS", "FOLDED", "IGNORE", "RULES", "code_cells", "tags"]
