@@ -102,8 +102,8 @@ def test_a_training_of_no_length_is_refused(root, wrong):
 
 def test_label_aids_knows_the_functions_of_its_chapter():
     settings = dict.fromkeys(label_aids.SETTINGS, 1)
-    code = label_aids.fingerprint(settings)  # It fails if the chapter lacks a function.
-    assert code != label_aids.fingerprint(settings | {"STEPS": 2})
+    code = label_aids.fingerprint_of(settings)  # It fails if the chapter lacks a function.
+    assert code != label_aids.fingerprint_of(settings | {"STEPS": 2})
 
 
 def test_the_spread_is_that_of_pictures_with_the_same_label():

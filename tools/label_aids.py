@@ -23,23 +23,17 @@ a line a run, so a measurement that was cut short goes on where it stopped.
 """
 
 import argparse
-import ast
-import hashlib
 import json
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import torch
-from arithmetic import environment
-from recipes import NOTEBOOKS, from_notebook
+from chapter_runs import chapter, fingerprint, run_each
+from recipes import NOTEBOOKS
 from ten_seeds import read_records
 from torch import nn
-from tqdm import tqdm
 
 import course_utils
 
@@ -60,22 +54,14 @@ FUNCTIONS = (
 )
 
 
-def chapter(seed):
-    """Run chapter 06's definitions with a seed; return all its names."""
-    real_setup = course_utils.setup
-    course_utils.setup = lambda *_args, **_options: real_setup(seed)
-    space = from_notebook(NOTEBOOK, "D_torch = ProjectionTorch(")
-    course_utils.setup = real_setup
-    return space
+def names(seed):
+    """Return the names of chapter 06 with a seed."""
+    return chapter(NOTEBOOK, "D_torch = ProjectionTorch(", seed)
 
 
-def fingerprint(space):
+def fingerprint_of(space):
     """Eight digits that change when the chapter's settings or functions do."""
-    cells = [c.source for c in nbformat.read(NOTEBOOK, as_version=4).cells if c.cell_type == "code"]
-    defined = {getattr(node, "name", ""): node for node in ast.parse("\n".join(cells)).body}
-    texts = [f"{name} = {space[name]}" for name in SETTINGS]
-    texts += [ast.dump(defined[name]) for name in FUNCTIONS]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
+    return fingerprint(NOTEBOOK, FUNCTIONS, (f"{name} = {space[name]}" for name in SETTINGS))
 
 
 def spread(x, y):
@@ -155,8 +141,8 @@ def step_with_wrong_labels(space, seed, weight=0.5):
 
 def run(way, seed):
     """Train one way with one seed; return the code's fingerprint and the scores."""
-    space = chapter(seed)
-    code, steps, classes = fingerprint(space), space["STEPS"], space["CLASSES"]
+    space = names(seed)
+    code, steps, classes = fingerprint_of(space), space["STEPS"], space["CLASSES"]
     judge, planes, maps = space["judge_torch"], space["planes_torch"], space["CHANNELS"] + classes
     if SPREAD in way:
         maps += space["CHANNELS"]
@@ -220,26 +206,12 @@ def table(records):
 
 def measure_missing():
     """Make the runs that are missing, two at a time; append each when it is done."""
-    records, code = read_records(RECORDS), fingerprint(chapter(0))
+    records, code = read_records(RECORDS), fingerprint_of(names(0))
     if any(record["code"] != code for record in records):
         sys.exit(f"error: {RECORDS} was measured with other code of the chapter: --anew forgets it")
     made = {(record["way"], record["seed"]) for record in records}
-    todo = [(way, seed) for seed in SEEDS for way in WAYS if (way, seed) not in made]
-
-    def in_a_process(way, seed):
-        command = [sys.executable, __file__, "--one", way, str(seed)]
-        child = subprocess.run(
-            command, capture_output=True, text=True, env=environment("one thread")
-        )
-        if child.returncode:
-            raise RuntimeError(f"{way}, seed {seed}, failed:\n{child.stderr}")
-        return json.loads(child.stdout.splitlines()[-1])
-
-    with ThreadPoolExecutor(2) as pool, tqdm(total=len(todo), unit="run") as bar:
-        for done in as_completed([pool.submit(in_a_process, *job) for job in todo]):
-            with RECORDS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done.result()) + "\n")
-            bar.update()
+    todo = [(way, str(seed)) for seed in SEEDS for way in WAYS if (way, seed) not in made]
+    run_each(__file__, todo, RECORDS)
 
 
 def main():
