@@ -14,6 +14,7 @@ SECOND_EDITION = (
     "05_latent_space",
     "06_cgan",
     "07_acgan",
+    "08_infogan",
 )
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE
