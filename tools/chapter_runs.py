@@ -4,6 +4,7 @@ For the tools that compare several ways or seeds of one chapter's GAN and keep a
 each run, so that a measurement that was cut short goes on where it stopped.
 """
 
+import argparse
 import ast
 import hashlib
 import json
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import nbformat
 from arithmetic import environment
 from recipes import from_notebook
+from ten_seeds import read_records
 from tqdm import tqdm
 
 import course_utils
@@ -80,3 +82,31 @@ def run_each(script, jobs, records, at_once=2):
             with records.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(done.result()) + "\n")
             bar.update()
+
+
+def run_missing(script, records, code, jobs, names):
+    """Run the jobs that no line of records stands for.
+
+    Parameters
+    ----------
+    script, jobs, records
+        As for :func:`run_each`.
+    code : str
+        The chapter's fingerprint; each record holds its own as ``code``.
+    names : tuple of str
+        Which keys of a record make up its job.
+    """
+    made = read_records(records)
+    if any(record["code"] != code for record in made):
+        sys.exit(f"error: {records} was measured with other code of the chapter: --anew forgets it")
+    made = {tuple(str(record[name]) for name in names) for record in made}
+    run_each(script, [job for job in jobs if job not in made], records)
+
+
+def options(description, job):
+    """Return a parser with --anew, --table and, for the processes of run_each, --one."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--anew", action="store_true", help="forget the runs made so far")
+    parser.add_argument("--table", action="store_true", help="only print the tables of the runs")
+    parser.add_argument("--one", nargs=job, help=argparse.SUPPRESS)
+    return parser

@@ -18,14 +18,13 @@ minutes a run. A training that was stopped goes on where it was, and each finish
 tests/seeds/08_infogan_mnist.jsonl. Set COURSE_DATA to the folder that holds MNIST/raw.
 """
 
-import argparse
 import json
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from chapter_runs import chapter, fingerprint, run_each
+from chapter_runs import chapter, fingerprint, options, run_missing
 from recipes import NOTEBOOKS, load_mnist
 from ten_seeds import read_records
 
@@ -191,12 +190,8 @@ def run(recipe, framework, seed):
 
 def measure_missing():
     """Make the runs that are missing, two at a time."""
-    records = read_records(RECORDS)
-    if any(record["code"] != code() for record in records):
-        sys.exit(f"error: {RECORDS} was measured with other code of the chapter: --anew forgets it")
-    made = {(record["recipe"], record["framework"], record["seed"]) for record in records}
-    todo = [(*names, str(seed)) for *names, seed in RUNS if (*names, seed) not in made]
-    run_each(__file__, todo, RECORDS)
+    jobs = [(recipe, framework, str(seed)) for recipe, framework, seed in RUNS]
+    run_missing(__file__, RECORDS, code(), jobs, ("recipe", "framework", "seed"))
 
 
 def generator_file(recipe, framework, seed):
@@ -244,13 +239,10 @@ def table(records):
 
 def main():
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--anew", action="store_true", help="forget the runs made so far")
-    parser.add_argument("--table", action="store_true", help="only print the tables of the runs")
+    parser = options(__doc__.splitlines()[0], job=3)
     parser.add_argument(
         "--ship", nargs=2, help="store the generator of this recipe and PyTorch seed"
     )
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         recipe, framework, seed = *chosen.one[:2], int(chosen.one[2])

@@ -22,15 +22,13 @@ a line a run, so a measurement that was cut short goes on where it stopped.
 * projection, conditional norm: the pair that Miyato and Koyama use.
 """
 
-import argparse
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from chapter_runs import chapter, fingerprint, run_each
+from chapter_runs import chapter, fingerprint, options, run_missing
 from recipes import NOTEBOOKS
 from ten_seeds import read_records
 from torch import nn
@@ -205,21 +203,14 @@ def table(records):
 
 
 def measure_missing():
-    """Make the runs that are missing, two at a time; append each when it is done."""
-    records, code = read_records(RECORDS), fingerprint_of(names(0))
-    if any(record["code"] != code for record in records):
-        sys.exit(f"error: {RECORDS} was measured with other code of the chapter: --anew forgets it")
-    made = {(record["way"], record["seed"]) for record in records}
-    todo = [(way, str(seed)) for seed in SEEDS for way in WAYS if (way, seed) not in made]
-    run_each(__file__, todo, RECORDS)
+    """Make the runs that are missing, two at a time."""
+    jobs = [(way, str(seed)) for seed in SEEDS for way in WAYS]
+    run_missing(__file__, RECORDS, fingerprint_of(names(0)), jobs, ("way", "seed"))
 
 
 def main():
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--anew", action="store_true", help="forget the runs made so far")
-    parser.add_argument("--table", action="store_true", help="only print the tables of the runs")
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser = options(__doc__.splitlines()[0], job=2)
     chosen = parser.parse_args()
     if chosen.one:
         way, seed = chosen.one[0], int(chosen.one[1])
