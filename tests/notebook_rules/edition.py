@@ -15,6 +15,7 @@ SECOND_EDITION = (
     "06_cgan",
     "07_acgan",
     "08_infogan",
+    "09_evaluating_gans",
 )
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE
