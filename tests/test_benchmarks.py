@@ -5,6 +5,7 @@ import sys
 
 import benchmark
 import label_aids
+import pacgan_baseline
 import pytest
 import time_to_quality
 import torch
@@ -122,3 +123,17 @@ def test_label_aids_compares_equal_seeds():
     ways, less = label_aids.table(records).split("\n\n")
     assert "0.350 / 0.450 / 0.550" in ways.splitlines()[-1]
     assert less.splitlines()[-1].split()[3:7] == ["+0.000", "(0.000)", "+0.250", "(0.000)"]
+
+
+def test_pacgan_baseline_knows_the_functions_of_its_chapter(monkeypatch):
+    code = pacgan_baseline.fingerprint_of()  # It fails if the chapter lacks a function.
+    monkeypatch.setattr(pacgan_baseline, "PROTOCOLS", {})
+    assert code != pacgan_baseline.fingerprint_of()
+
+
+def test_pacgan_baseline_tells_means_and_standard_errors():
+    record = {"protocol": "narrow", "target": "ring", "pack": 1, "quality": [0.5], "KL": [0.1]}
+    records = [record | {"seed": seed, "modes": [0, modes]} for seed, modes in ((0, 6), (1, 8))]
+    (_, line) = pacgan_baseline.table(records).splitlines()
+    assert "narrow, ring, pack 1, 2 seeds" in line
+    assert "7.000 (1.000)" in line and "0.500 (0.000)" in line

@@ -21,8 +21,9 @@ TEN_SEEDS_ONLY = {
     "07_acgan",
     "08_infogan",
     "09_evaluating_gans",
-    "10_stable_training",
-    "11_debugging_clinic",
+    "10_mode_collapse",
+    "11_stable_training",
+    "12_debugging_clinic",
 }
 
 

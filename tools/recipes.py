@@ -72,9 +72,9 @@ def chapter_04(framework):
 
 
 def robust(framework):
-    """Return step, batches and sample() of chapter 10's recipe, with rates that never fall."""
+    """Return step, batches and sample() of chapter 11's recipe, with rates that never fall."""
     space = from_notebook(
-        NOTEBOOKS / "10_stable_training.ipynb", "digits_torch = train(", load_mnist()[0]
+        NOTEBOOKS / "11_stable_training.ipynb", "digits_torch = train(", load_mnist()[0]
     )
     G, D, G_mean, step = space["make_digit_gan_torch"]()
     short = "torch"

@@ -2,7 +2,7 @@
 
     python tools/ten_seeds.py notebooks/04_dcgan.ipynb
     python tools/ten_seeds.py notebooks/04_dcgan.ipynb --data mnist
-    python tools/ten_seeds.py notebooks/10_stable_training.ipynb --set DIGIT_STEPS=6000
+    python tools/ten_seeds.py notebooks/11_stable_training.ipynb --set DIGIT_STEPS=6000
 
 Ten seeds on one thread, five of them on two threads, five in plain arithmetic (see arithmetic.py).
 Each run executes all code cells in a fresh process, with `setup(seed)` given that seed and every

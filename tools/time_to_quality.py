@@ -8,7 +8,7 @@ The folder must hold MNIST, as torchvision stores it. Run it on a quiet machine.
 Each recipe trains from scratch in each framework, in a fresh process:
 
 * chapter 04: the DCGAN of its notebook, its falling rates stretched over 2,000 steps;
-* robust: the recipe of chapter 10's notebook, with learning rates that never fall;
+* robust: the recipe of chapter 11's notebook, with learning rates that never fall;
 * peer: the recipe of the DCGAN tutorial on TensorFlow's site, told again in our own words.
 
 The first two are taken from the notebooks, so this file does not repeat them. The clock runs only

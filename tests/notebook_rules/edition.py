@@ -16,6 +16,7 @@ SECOND_EDITION = (
     "07_acgan",
     "08_infogan",
     "09_evaluating_gans",
+    "10_mode_collapse",
 )
 LINE = re.compile(
     r"^About \d+ minutes? to run on two CPU cores, about \d+ minutes to study\.$", re.MULTILINE
