@@ -3,6 +3,7 @@
 Importing it imports neither PyTorch nor TensorFlow; :func:`setup` does, in the order that works.
 """
 
+from . import doctor
 from .arrays import to_numpy
 from .checks import check
 from .data import ImageSet, load_images, one_hot
@@ -49,6 +50,7 @@ __all__ = [
     "class_variance_ratios",
     "copy_weights",
     "density_coverage",
+    "doctor",
     "frechet_distance",
     "kernel_distance",
     "largest_difference",

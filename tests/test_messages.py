@@ -20,6 +20,7 @@ SET = cu.ImageSet("set", np.zeros((4, 8, 8, 1), np.uint8), np.arange(4) % 2, ("a
 RUNS = {"PyTorch": History({"D(x)": [2.0], "D(G(z))": [0.5]}, steps=1)}
 ONE_CLASS = cu.ImageSet("one", SET.images, [0] * 4, ["a"])
 NET = torch.nn.Linear(2, 1)
+ILL = cu.doctor.Report((cu.doctor.Finding("who moves", "ill", "none", 0.0, "all"),))
 
 
 def keras_relu():
@@ -32,6 +33,14 @@ def draw(**_):
 
 # Call, and the exact start of its message.
 TABLE = [
+    (lambda: cu.doctor.examine(NET, None, print, (ONES,)), "G and D must be two torch.nn.Module"),
+    (lambda: cu.doctor.examine(NET, NET, print, ONES), "batch must be the tuple that step(*batch)"),
+    (lambda: cu.doctor.examine(NET, NET, print, (ONES[0],)), "batch[0] must be a tensor of two"),
+    (
+        lambda: cu.doctor.examine(NET, NET, print, (ONES,), only=["x"]),
+        "No instrument is called 'x'",
+    ),
+    (lambda: ILL.assert_sound(), "1 of 1 findings are ill.\nILL: who moves"),
     (lambda: cu.to_numpy([[1], [1, 2]]), "Expected an array or tensor with rows of one length"),
     (lambda: cu.to_numpy(None), "Expected an array or tensor of numbers, but got NoneType"),
     (lambda: cu.check("a", 1), "check('a', ...) needs at_least=, at_most= or both."),
@@ -149,6 +158,12 @@ TABLE = [
 # Raise statements that no row reaches, a module: how many, and the tests that make them happen: a
 # broken download or file, another install, twins that do not pair. No number may grow.
 ELSEWHERE = {
+    "doctor/case.py": (7, "test_doctor.py"),
+    "doctor/losses.py": (10, "test_doctor.py"),
+    "doctor/networks.py": (1, "test_doctor.py"),
+    "doctor/penalties.py": (4, "test_doctor.py"),
+    "doctor/report.py": (1, "test_doctor.py"),
+    "doctor/steps.py": (8, "test_doctor.py"),
     "data/downloaded.py": (3, "test_data_downloaded.py"),
     "data/downloads.py": (1, "test_data_downloads.py"),
     "data/folder.py": (2, "test_data_folder.py"),

@@ -17,6 +17,7 @@ import course_utils
 from course_utils import (
     assert_twins,
     copy_weights,
+    doctor,
     largest_difference,
     load_checkpoint,
     resumable,
@@ -29,6 +30,7 @@ from course_utils.training import History, NonFiniteError
 COVERS = {
     "assert_twins",
     "copy_weights",
+    "doctor",
     "largest_difference",
     "load_checkpoint",
     "resumable",
@@ -133,6 +135,20 @@ def test_what_is_no_model_is_no_twin(twins, thing):
         assert not attempt(copy_weights, *pair)
         assert not attempt(largest_difference, *pair)
         assert not attempt(assert_twins, *pair, np.ones((2, 3)))
+
+
+@FEW
+@given(thing=wild_things())
+def test_the_doctor_refuses_what_is_no_gan(thing):
+    net, batch = torch.nn.Linear(2, 2), (torch.ones(8, 2), torch.ones(8, 2))
+    for pair in ((thing, net), (net, thing), (thing, thing)):
+        assert not attempt(doctor.examine, *pair, step, batch)
+    for pictures in (thing, [thing]):  # An array may pass for pictures; G and D never move.
+        for report in attempt(doctor.examine, net, net, step, pictures):
+            assert not report.sound
+    for name in ("real", "score", "losses", "steps"):
+        for report in attempt(doctor.examine, net, net, step, batch, **{name: thing}):
+            assert not report.sound
 
 
 @given(value=st.sampled_from([np.nan, np.inf, 1e30, 0.0]), place=st.integers(0, 5))
