@@ -5,6 +5,7 @@ import json
 
 import course_utils
 
+
 def imports(root):
     """Yield (notebook, module, name) of each import from course_utils in a notebook."""
     for path in sorted((root / "notebooks").rglob("*.ipynb")):
